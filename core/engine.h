@@ -1,0 +1,231 @@
+// The engine: spaces, the queue and workers that fill them, and the recalls that read them. The front door of core/.
+//
+// Threads:  every method from any thread. Ownership: owns spaces, queue and worker pool; answers pin what their views
+//           point into. Blocking: said per method. Errors: absl::Status, one-to-one to gRPC; nothing throws.
+// Why:      gRPC and protobuf stay outside: the server converts, the engine decides.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/settings.h"
+#include "core/base/clock.h"
+#include "core/base/executor.h"
+#include "core/base/status.h"
+#include "core/base/types.h"
+#include "core/metrics/metrics.h"
+#include "core/observe_stream.h"
+
+namespace engram {
+
+class Journal;
+
+// 0 or unset: the daemon's setting.
+struct SpaceConfig {
+  uint32_t dimension = 0;  // 0: fixed by the first observation.
+  Metric metric = Metric::kCosine;
+  uint32_t max_connections = 0;
+  uint32_t ef_construction = 0;
+  uint32_t ef_search = 0;
+  std::optional<uint64_t> flat_threshold;
+  uint64_t max_rate = 0;
+  uint64_t quota_observations = 0;
+  uint64_t quota_bytes = 0;
+};
+
+struct SpaceChange {
+  std::optional<uint32_t> ef_search;
+  std::optional<uint64_t> max_rate;
+  std::optional<uint64_t> quota_observations;
+  std::optional<uint64_t> quota_bytes;
+};
+
+struct SpaceInfo {
+  std::string name;
+  SpaceConfig config;  // In force, the daemon's settings filled in.
+  uint64_t live = 0;
+  uint64_t size = 0;
+  uint64_t linked = 0;
+  uint64_t link_backlog = 0;
+  uint64_t resident_bytes = 0;
+  uint64_t queued = 0;
+  int64_t created_at_us = 0;
+  bool has_graph = false;
+};
+
+// engram.v1.Filter.
+struct FilterSpec {
+  std::vector<std::pair<std::string, std::string>> all_tags;
+  std::vector<std::pair<std::string, std::string>> any_tags;
+  std::vector<std::pair<std::string, std::string>> no_tags;
+  int64_t observed_from_us = 0;
+  int64_t observed_to_us = 0;
+  float min_confidence = 0;
+  std::vector<std::string> exclude_ids;
+
+  bool empty() const {
+    return all_tags.empty() && any_tags.empty() && no_tags.empty() && observed_from_us == 0 && observed_to_us == 0 &&
+           min_confidence == 0 && exclude_ids.empty();
+  }
+};
+
+struct StreamRequest {
+  std::string space;
+  std::string stream_id;  // Empty: assigned, forgotten when closed.
+  AckLevel ack_level = AckLevel::kDurable;
+  bool resume = false;
+};
+
+struct ObserveOutcome {
+  uint32_t accepted = 0;
+  std::vector<std::string> ids;  // One per observation; empty where refused.
+  std::vector<Rejected> rejected;  // `sequence` is the 1-based place in the batch.
+  Token token;
+};
+
+struct RecallQuery {
+  std::string space;
+  // Exactly one of the two: a vector (dimension > 0) or an id.
+  EmbeddingView embedding;
+  std::string id;
+  uint32_t k = 0;
+  uint32_t ef = 0;
+  std::optional<float> min_similarity;
+  FilterSpec filter;
+  Token at_least;
+  bool exact = false;
+  bool include_content = false;
+  bool include_tags = false;
+  bool include_embedding = false;
+};
+
+// Views point into the space, which the answer's `pin` keeps.
+struct ObservationHit {
+  std::string_view id;
+  float similarity = 0;
+  float score = 0;
+  int64_t observed_at_us = 0;
+  float confidence = 0;
+  int64_t ttl_us = 0;
+  std::string_view content;
+  std::vector<TagView> tags;
+  std::span<const float> embedding;
+};
+
+struct RecallAnswer {
+  std::vector<ObservationHit> hits;
+  Token visible_through;
+  uint64_t graph_candidates = 0;
+  uint64_t tail_scanned = 0;
+  bool exact = false;
+  uint64_t live = 0;
+  Duration elapsed{0};
+  std::shared_ptr<const void> pin;
+};
+
+struct GetAnswer {
+  std::vector<ObservationHit> observations;
+  std::vector<std::string> missing;
+  std::shared_ptr<const void> pin;
+};
+
+struct ForgetQuery {
+  std::string space;
+  std::vector<std::string> ids;
+  std::optional<FilterSpec> filter;
+  bool dry_run = false;
+};
+
+struct ForgetAnswer {
+  uint64_t forgotten = 0;
+  std::vector<std::string> missing;
+  Token token;
+};
+
+struct LaneReading {
+  uint64_t depth_high = 0;
+  uint64_t depth_normal = 0;
+  uint64_t batches = 0;
+  uint64_t stolen = 0;
+  Duration busy{0};  // Of the lane's home worker, since the start.
+};
+
+struct EngineStatus {
+  uint64_t queue_depth = 0;
+  uint64_t queue_capacity = 0;
+  PressureLevel pressure = PressureLevel::kNormal;
+  std::vector<LaneReading> lanes;
+  uint64_t recalls_waiting = 0;
+  uint64_t streams = 0;
+  uint64_t spaces = 0;
+  uint64_t observations_live = 0;
+  uint64_t link_backlog = 0;
+  uint64_t observations_total = 0;
+  uint64_t rejected_total = 0;
+  uint64_t recalls_total = 0;
+  uint64_t resident_bytes = 0;
+  bool draining = false;
+};
+
+struct EngineDeps {
+  Clock* clock = nullptr;
+  Executor* executor = nullptr;
+  Metrics* metrics = nullptr;
+  // Null: a MemoryJournal.
+  std::unique_ptr<Journal> journal;
+};
+
+class Engine {
+ public:
+  // `deps` outlive the engine. The settings are valid (config/loader.h).
+  static std::unique_ptr<Engine> Create(std::shared_ptr<const Settings> settings, EngineDeps deps);
+  // Finishes what was accepted. No call may be under way.
+  virtual ~Engine() = default;
+
+  // --- streaming in ---
+
+  // NOT_FOUND, ALREADY_EXISTS, INVALID_ARGUMENT (name), RESOURCE_EXHAUSTED (streams, spaces), UNAVAILABLE (draining).
+  // A stream already open under this id ends with ABORTED. `listener` lives until Close returns.
+  virtual absl::StatusOr<std::shared_ptr<ObserveStream>> OpenStream(const StreamRequest& request,
+                                                                    StreamListener* listener) = 0;
+  // Waits until `level` is reached, or DEADLINE_EXCEEDED.
+  virtual absl::StatusOr<ObserveOutcome> Observe(const std::string& space, ObservationBatch batch, Priority priority,
+                                                 AckLevel level, MonotonicTime deadline) = 0;
+
+  // --- reading and forgetting ---
+
+  // Runs on the calling thread once a high-priority slot is free; waits for `at_least`, both within `deadline`.
+  virtual absl::StatusOr<RecallAnswer> Recall(const RecallQuery& query, MonotonicTime deadline) = 0;
+  virtual absl::StatusOr<GetAnswer> Get(const std::string& space, std::span<const std::string> ids) = 0;
+  virtual absl::StatusOr<ForgetAnswer> Forget(const ForgetQuery& query) = 0;
+
+  // --- spaces ---
+
+  virtual absl::StatusOr<SpaceInfo> CreateSpace(const std::string& name, const SpaceConfig& config) = 0;
+  virtual absl::StatusOr<SpaceInfo> GetSpace(const std::string& name) = 0;
+  // In the order of names: those after `after`, beginning with `prefix`, at most `limit`.
+  virtual std::vector<SpaceInfo> ListSpaces(const std::string& prefix, const std::string& after, size_t limit) = 0;
+  virtual absl::StatusOr<SpaceInfo> UpdateSpace(const std::string& name, const SpaceChange& change) = 0;
+  // How many observations could be recalled until now.
+  virtual absl::StatusOr<uint64_t> DeleteSpace(const std::string& name) = 0;
+
+  // --- the whole ---
+
+  virtual EngineStatus ReadStatus() = 0;
+  virtual Durability durability() const = 0;
+  // Puts kLive settings in force; the others must be as they were.
+  virtual void ApplySettings(std::shared_ptr<const Settings> settings) = 0;
+  virtual std::shared_ptr<const Settings> settings() const = 0;
+  // Refuses new observations (UNAVAILABLE) and ends open streams once what they had accepted has reached their level.
+  virtual void StopAdmitting() = 0;
+  virtual void ResumeAdmitting() = 0;
+  // Waits until the queue is empty and every batch committed; false at the deadline.
+  virtual bool AwaitDrained(MonotonicTime deadline) = 0;
+};
+
+}  // namespace engram
