@@ -47,6 +47,8 @@ struct ObservationView {
   int64_t observed_at_us = 0;
   float confidence = 1.0f;
   int64_t ttl_us = 0;
+  // Why the edge could not read it, refused as INVALID_ARGUMENT with these words; empty when it could.
+  std::string_view defect;
 };
 
 // Keeps the memory behind a batch's views alive, whatever it is (a decoded message, a test's strings).
