@@ -18,6 +18,8 @@ struct Settings {
   using Flag = bool;
   using Text = std::string;
   using Choice = std::string;
+  using Address = std::string;
+  using Addresses = std::string;
 
 #define SETTING(member, path, type, value, least, most, apply, help) type member{value};
 #include "config/settings.def"
