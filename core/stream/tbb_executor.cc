@@ -1,0 +1,73 @@
+#include "core/stream/tbb_executor.h"
+
+#include <tbb/global_control.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "core/base/effective_cpus.h"
+#include "core/base/mutex.h"
+
+namespace engram {
+namespace {
+
+class TbbExecutor final : public Executor {
+ public:
+  explicit TbbExecutor(unsigned slots)
+      : parallelism_(tbb::global_control::max_allowed_parallelism, slots + kLowSlots + 1),
+        high_(HighSlots(slots), static_cast<unsigned>(HighSlots(slots)), tbb::task_arena::priority::high),
+        normal_(static_cast<int>(slots), 0, tbb::task_arena::priority::normal),
+        low_(kLowSlots, 0, tbb::task_arena::priority::low) {
+    high_.initialize();
+    normal_.initialize();
+    low_.initialize();
+  }
+
+  ~TbbExecutor() override { AwaitIdle(); }
+
+  void Submit(WorkClass work_class, Task task) override {
+    {
+      MutexLock lock(mu_);
+      ++pending_;
+    }
+    tbb::task_arena& arena =
+        work_class == WorkClass::kHigh ? high_ : work_class == WorkClass::kNormal ? normal_ : low_;
+    // oneTBB keeps the functor const and ends the process when a body throws.
+    arena.enqueue([this, task = std::move(task)]() noexcept {
+      task();
+      const_cast<Task&>(task) = nullptr;  // What it holds is let go before it counts as done.
+      MutexLock lock(mu_);
+      if (--pending_ == 0) idle_.NotifyAll();
+    });
+  }
+
+  void RunHigh(const Task& task) override { high_.execute(task); }
+
+  void AwaitIdle() override {
+    MutexLock lock(mu_);
+    while (pending_ != 0) idle_.Wait(mu_);
+  }
+
+ private:
+  static constexpr int kLowSlots = 2;
+
+  static int HighSlots(unsigned slots) { return std::max(static_cast<int>(slots), static_cast<int>(EffectiveCpus())); }
+
+  // Keeps oneTBB from capping the workers at the number of cores.
+  tbb::global_control parallelism_;
+  tbb::task_arena high_;
+  tbb::task_arena normal_;
+  tbb::task_arena low_;
+  Mutex mu_;
+  CondVar idle_;
+  // Tasks submitted and not finished.
+  uint64_t pending_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Executor> MakeTbbExecutor(unsigned slots) { return std::make_unique<TbbExecutor>(slots); }
+
+}  // namespace engram
