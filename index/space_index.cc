@@ -1,0 +1,216 @@
+#include "index/space_index.h"
+
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "core/base/check.h"
+#include "index/id_map.h"
+#include "index/kernels.h"
+#include "index/similarity.h"
+#include "index/slab.h"
+#include "index/top_k.h"
+
+namespace engram {
+namespace {
+
+// Entries prepared together: enough to hide the cache misses of the id table, few enough to keep its lock short.
+constexpr size_t kAppendStep = 64;
+
+class SlabSpaceIndex final : public SpaceIndex {
+ public:
+  explicit SlabSpaceIndex(const IndexOptions& options)
+      : options_(options),
+        slab_(options.dimension),
+        similarity_(options.metric, options.dimension, slab_.stride(), BestKernels()),
+        ids_(slab_) {}
+
+  Appended Append(std::span<const Entry> entries) override;
+  bool Forget(std::string_view id) override;
+  bool ForgetOrdinal(Ordinal ordinal) override;
+
+  uint32_t Link(uint32_t most, const std::function<bool()>& yield) override;
+
+  IndexView Pin() const override { return {slab_.size()}; }
+  SearchResult Search(const SearchRequest& request, IndexView view) const override;
+  std::optional<Ordinal> Find(std::string_view id, IndexView view) const override;
+  bool Live(Ordinal ordinal, IndexView view) const override {
+    return ordinal < view.visible && slab_.DiedAt(ordinal) >= view.visible;
+  }
+  std::string_view IdOf(Ordinal ordinal) const override {
+    return IdArena::View(slab_.BlockOf(ordinal).id[Slab::Lane(ordinal)]);
+  }
+  std::span<const float> VectorOf(Ordinal ordinal) const override { return {slab_.Row(ordinal), options_.dimension}; }
+
+  const IndexOptions& options() const override { return options_; }
+  uint64_t size() const override { return slab_.size(); }
+  uint64_t live() const override { return live_.load(std::memory_order_relaxed); }
+  uint64_t linked() const override { return linked_.load(std::memory_order_acquire); }
+  uint64_t link_backlog() const override;
+  bool has_graph() const override { return false; }
+  uint64_t resident_bytes() const override;
+
+ private:
+  void AppendStep(std::span<const Entry> entries, Ordinal first, uint32_t* replaced);
+  // Compares what is live in [begin, end) and passes the filter; returns how many that were.
+  uint64_t Scan(const Similarity::Query& query, Ordinal begin, Ordinal end, IndexView view, const OrdinalFilter* filter,
+                TopK& top) const;
+
+  // Constant after construction.
+  const IndexOptions options_;
+
+  // Own synchronisation: a writer's side and readers' side each.
+  Slab slab_;
+  const Similarity similarity_;
+  IdArena arena_;
+  IdMap ids_;
+  std::atomic<uint64_t> live_{0};
+  std::atomic<Ordinal> linked_{0};
+};
+
+SpaceIndex::Appended SlabSpaceIndex::Append(std::span<const Entry> entries) {
+  const Ordinal first = slab_.size();
+  if (entries.empty()) return {first, 0};
+  ENGRAM_CHECK(entries.size() < kNoOrdinal - first);
+  const auto end = static_cast<Ordinal>(first + entries.size());
+  size_t id_bytes = 0;
+  for (const Entry& entry : entries) id_bytes += entry.id.size();
+
+  // All that can fail comes first; from here on nothing throws.
+  slab_.Reserve(end);
+  arena_.Reserve(entries.size(), id_bytes);
+  ids_.Reserve(entries.size());
+
+  uint32_t replaced = 0;
+  for (size_t done = 0; done < entries.size(); done += kAppendStep) {
+    AppendStep(entries.subspan(done, std::min(kAppendStep, entries.size() - done)),
+               first + static_cast<Ordinal>(done), &replaced);
+  }
+  slab_.Publish(end);
+  live_.store(live_.load(std::memory_order_relaxed) + entries.size() - replaced, std::memory_order_relaxed);
+  return {first, replaced};
+}
+
+void SlabSpaceIndex::AppendStep(std::span<const Entry> entries, Ordinal first, uint32_t* replaced) {
+  std::array<uint32_t, kAppendStep> hashes;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    hashes[i] = ids_.Hash(entries[i].id);
+    ids_.Prefetch(hashes[i]);
+  }
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const Ordinal ordinal = first + static_cast<Ordinal>(i);
+    ENGRAM_CHECK(entries[i].embedding.dimension == options_.dimension);
+    float* const row = slab_.BeginRow(ordinal);
+    WidenVector(entries[i].embedding, {row, options_.dimension});
+    Slab::Block& block = slab_.BlockOf(ordinal);
+    block.inverse_norm[Slab::Lane(ordinal)] = similarity_.InverseNorm(row);
+    block.id[Slab::Lane(ordinal)] = arena_.Append(entries[i].id);
+  }
+  ids_.Assign({hashes.data(), entries.size()}, first);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const Ordinal ordinal = first + static_cast<Ordinal>(i);
+    const Ordinal previous = slab_.Previous(ordinal);
+    if (previous == kNoOrdinal || slab_.DiedAt(previous) != Slab::kLive) continue;
+    // Present views end at or before `ordinal`, so in them the previous version lives on.
+    slab_.SetDiedAt(previous, ordinal);
+    ++*replaced;
+  }
+}
+
+bool SlabSpaceIndex::Forget(std::string_view id) {
+  const Ordinal newest = ids_.Newest(id);
+  return newest != kNoOrdinal && ForgetOrdinal(newest);
+}
+
+bool SlabSpaceIndex::ForgetOrdinal(Ordinal ordinal) {
+  if (ordinal >= slab_.size() || slab_.DiedAt(ordinal) != Slab::kLive) return false;
+  // Earlier versions go too: a view pinned before a replacement still shows them. What lies behind one that is 0
+  // already is 0 as well, so the walk costs no more than the appends did.
+  for (Ordinal version = ordinal; version != kNoOrdinal && slab_.DiedAt(version) != 0;
+       version = slab_.Previous(version)) {
+    slab_.SetDiedAt(version, 0);
+  }
+  live_.fetch_sub(1, std::memory_order_relaxed);
+  return true;
+}
+
+uint32_t SlabSpaceIndex::Link(uint32_t, const std::function<bool()>&) { return 0; }
+
+std::optional<Ordinal> SlabSpaceIndex::Find(std::string_view id, IndexView view) const {
+  Ordinal ordinal = ids_.Newest(id);
+  while (ordinal != kNoOrdinal && ordinal >= view.visible) ordinal = slab_.Previous(ordinal);
+  if (ordinal == kNoOrdinal || !Live(ordinal, view)) return std::nullopt;
+  return ordinal;
+}
+
+uint64_t SlabSpaceIndex::Scan(const Similarity::Query& query, Ordinal begin, Ordinal end, IndexView view,
+                              const OrdinalFilter* filter, TopK& top) const {
+  constexpr uint32_t kRows = Slab::kBlockRows;
+  uint64_t compared = 0;
+  std::array<float, kRows> similarities;
+  for (uint64_t at = begin; at < end;) {
+    const auto base = static_cast<Ordinal>(at - at % kRows);
+    const auto from = static_cast<uint32_t>(at - base);
+    const uint32_t to = std::min<uint32_t>(kRows, end - base);
+    at = uint64_t{base} + kRows;
+
+    const Slab::Block& block = slab_.BlockOf(base);
+    uint32_t wanted = 0;
+    for (uint32_t lane = from; lane < to; ++lane) wanted |= uint32_t{block.LiveIn(lane, view.visible)} << lane;
+    if (filter != nullptr) {
+      for (uint32_t left = wanted; left != 0; left &= left - 1) {
+        const auto lane = static_cast<uint32_t>(__builtin_ctz(left));
+        if (!(*filter)(base + lane)) wanted &= ~(1u << lane);
+      }
+    }
+    if (wanted == 0) continue;
+
+    const float* const rows = slab_.Row(base);
+    if (wanted == (1u << kRows) - 1) {
+      similarity_.OfRows(query, rows, block.inverse_norm.data(), kRows, similarities.data());
+    } else {
+      for (uint32_t left = wanted; left != 0; left &= left - 1) {
+        const auto lane = static_cast<uint32_t>(__builtin_ctz(left));
+        similarities[lane] = similarity_.Of(query, rows + size_t{lane} * slab_.stride(), block.inverse_norm[lane]);
+      }
+    }
+    compared += static_cast<uint64_t>(__builtin_popcount(wanted));
+    for (uint32_t left = wanted; left != 0; left &= left - 1) {
+      const auto lane = static_cast<uint32_t>(__builtin_ctz(left));
+      if (similarities[lane] >= top.floor()) top.Offer({base + lane, similarities[lane]});
+    }
+  }
+  return compared;
+}
+
+SearchResult SlabSpaceIndex::Search(const SearchRequest& request, IndexView view) const {
+  ENGRAM_CHECK(request.k >= 1);
+  const Similarity::Query query = similarity_.Prepare(request.query);
+  TopK top(request.k, view.visible);
+  SearchResult result;
+  result.tail_scanned = Scan(query, 0, view.visible, view, request.filter, top);
+  result.exact = true;
+  result.hits = top.Take();
+  if (request.min_similarity) {
+    while (!result.hits.empty() && result.hits.back().similarity < *request.min_similarity) result.hits.pop_back();
+  }
+  return result;
+}
+
+uint64_t SlabSpaceIndex::link_backlog() const {
+  return live() > options_.flat_threshold || has_graph() ? size() - linked() : 0;
+}
+
+uint64_t SlabSpaceIndex::resident_bytes() const {
+  return sizeof(*this) + slab_.resident_bytes() + arena_.resident_bytes() + ids_.resident_bytes();
+}
+
+}  // namespace
+
+std::unique_ptr<SpaceIndex> SpaceIndex::Create(const IndexOptions& options) {
+  return std::make_unique<SlabSpaceIndex>(options);
+}
+
+}  // namespace engram
