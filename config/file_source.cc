@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <map>
 #include <system_error>
+#include <utility>
 
+#include "config/profiles.h"
 #include "config/suggest.h"
 #include "config/yaml_reader.h"
 
@@ -63,15 +65,32 @@ class SettingsReader {
     }
   }
 
-  void Report(const YamlNode& at, std::string_view key, std::string message) { Report(at.line, at.column, key, message); }
+  void Report(const YamlNode& at, std::string_view key, std::string message) {
+    Report(at.line, at.column, key, std::move(message));
+  }
   void Report(int line, int column, std::string_view key, std::string message) {
-    out_.faults.push_back({Where(line, column), Printable(key), std::move(message)});
+    found_.push_back({{line, column}, {Where(line, column), Printable(key), std::move(message)}});
+  }
+
+  // Hands the faults over, by their lines.
+  void Finish() {
+    const auto earlier = [](const Found& a, const Found& b) { return a.place < b.place; };
+    std::stable_sort(found_.begin(), found_.end(), earlier);
+    for (Found& found : found_) {
+      if (out_.faults.size() == kMaxFaultsOfFile) {
+        out_.faults.push_back({name_, "", fmt::format("{} more faults", found_.size() - kMaxFaultsOfFile)});
+        break;
+      }
+      out_.faults.push_back(std::move(found.fault));
+    }
   }
 
  private:
-  struct Place {
-    int line;
-    int column;
+  // Line and column.
+  using Place = std::pair<int, int>;
+  struct Found {
+    Place place;
+    Fault fault;
   };
 
   std::string Where(int line, int column) const { return fmt::format("{}:{}:{}", name_, line, column); }
@@ -103,12 +122,24 @@ class SettingsReader {
       return ReadSetting(*row, key, value, inserted);
     }
     if (IsSettingGroup(path)) return ReadGroup(key, value, path);
-    Report(key, path, "no such setting" + DidYouMean(path, known_));
+    Report(key, path, "no such setting" + Suggestion(path));
+  }
+
+  std::string Suggestion(const std::string& path) const {
+    if (found_.size() > kMaxFaultsOfFile) return {};
+    const size_t dot = path.rfind('.');
+    const std::string group = path.substr(0, dot == std::string::npos ? 0 : dot);
+    const std::string_view meant = Closest(path, known_);
+    if (!meant.empty() && meant != group) return fmt::format("; did you mean {}?", meant);
+    if (!IsSettingGroup(group)) return "; engramd --print-config names them all";
+    return fmt::format("; allowed below {}: {}", group, SettingsBelow(group));
   }
 
   void ReadProfile(const YamlNode& key, const YamlNode& value, bool first) {
     const std::optional<std::string> text = Scalar(key, value, kProfileKey, "the name of a profile");
-    if (!text || !first) return;
+    if (!text) return;
+    if (FindProfile(*text) == nullptr) return Report(value, kProfileKey, UnknownProfile(*text));
+    if (!first) return;
     out_.profile = *text;
     out_.profile_where = Where(value.line, value.column);
   }
@@ -149,7 +180,7 @@ class SettingsReader {
         return std::nullopt;
       case YamlNode::Kind::kSequence:
         Report(value, path,
-               fmt::format("a list where one value belongs; allowed: {}; text that starts with [ goes in quotes", allowed));
+               fmt::format("a list where one value belongs; allowed: {}; text that starts with [ needs quotes", allowed));
         return std::nullopt;
       case YamlNode::Kind::kMap:
         Report(value, path, fmt::format("a map where one value belongs; allowed: {}", allowed));
@@ -171,11 +202,12 @@ class SettingsReader {
   }
 
   void ReportTwice(const YamlNode& key, std::string_view path, Place first) {
-    Report(key, path, fmt::format("given twice; the first is on line {}", first.line));
+    Report(key, path, fmt::format("given twice; the first is on line {}", first.first));
   }
 
   const std::string name_;
   FileSource& out_;
+  std::vector<Found> found_;
   const std::vector<std::string_view> known_ = KnownKeys();
   // Settings seen so far, in either form.
   std::map<std::string_view, Place> given_;
@@ -198,12 +230,14 @@ FileSource ReadSettings(std::string_view name, std::string_view text) {
     const auto line = static_cast<int>(std::count(before.begin(), before.end(), '\n') + 1);
     reader.Report(line, static_cast<int>(bad - line_start + 1), "",
                   fmt::format("byte 0x{:02x} is not text; allowed: UTF-8", static_cast<unsigned char>(text[bad])));
+    reader.Finish();
     out.incomplete = true;
     return out;
   }
   const ParsedYaml parsed = ParseYaml(text);
   reader.ReadRoot(parsed.root);
   for (const YamlError& error : parsed.errors) reader.Report(error.line, error.column, "", error.message);
+  reader.Finish();
   out.incomplete = !parsed.errors.empty();
   return out;
 }

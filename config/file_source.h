@@ -17,6 +17,9 @@ namespace engram {
 // A file above this is refused; no configuration comes near it.
 inline constexpr size_t kMaxConfigFileBytes = 1 << 20;
 
+// Far more than there are settings; what has more is no configuration, and the rest of its faults is only counted.
+inline constexpr size_t kMaxFaultsOfFile = 200;
+
 // A value that its setting accepts.
 struct Assignment {
   const SettingRow* row = nullptr;
@@ -26,7 +29,7 @@ struct Assignment {
 
 struct FileSource {
   std::vector<Assignment> assignments;
-  // `profile:` and where it stood.
+  // `profile:`, when it names one, and where it stood.
   std::optional<std::string> profile;
   std::string profile_where;
   std::vector<Fault> faults;

@@ -29,6 +29,11 @@ std::optional<std::string> Variable(const LoadRequest& request, std::string_view
   return found->second;
 }
 
+std::string Suggestion(std::string_view path, std::span<const std::string_view> paths) {
+  std::string meant = DidYouMean(path, paths);
+  return meant.empty() ? "; engramd --print-config names them all" : meant;
+}
+
 class Loader {
  public:
   explicit Loader(const LoadRequest& request) : request_(request) {
@@ -73,11 +78,9 @@ class Loader {
       name = *file.profile;
       where = file.profile_where;
     }
-    CheckProfile(name, where);
-    // Named, though another name is stronger: still a fault when it is none.
-    if (file.profile && where != file.profile_where) CheckProfile(*file.profile, file.profile_where);
     const Profile* profile = FindProfile(name);
     if (profile == nullptr) {
+      result_.faults.push_back({where, "profile", UnknownProfile(name)});
       profile = FindProfile(kDefaultProfile);
       where = "default";
     }
@@ -89,14 +92,6 @@ class Loader {
       assignment.where = fmt::format("profile {}", profile->name);
       Apply(assignment);
     }
-  }
-
-  void CheckProfile(std::string_view name, const std::string& where) {
-    if (FindProfile(name) != nullptr) return;
-    const std::vector<std::string_view> names = ProfileNames();
-    result_.faults.push_back(
-        {where, "profile",
-         fmt::format("{} is no profile; allowed: {}{}", Quoted(name), OneOf(names), DidYouMean(name, names))});
   }
 
   void ApplyEnvironment() {
@@ -134,7 +129,7 @@ class Loader {
       } else if (path == "profile") {
         result_.faults.push_back({"--set", "profile", "is not set like this; allowed: --profile NAME"});
       } else {
-        result_.faults.push_back({"--set", Printable(path), "no such setting" + DidYouMean(path, paths)});
+        result_.faults.push_back({"--set", Printable(path), "no such setting" + Suggestion(path, paths)});
       }
     }
   }

@@ -52,14 +52,12 @@ std::string_view NumberTrap(std::string_view text) {
   if (text.front() == '+' || text.front() == '-') return "has a sign";
   if (lower.starts_with("0x") || lower.starts_with("0o") || lower.starts_with("0b")) return "is not in decimal";
   if (text.size() > 1 && text[0] == '0' && IsDigit(text[1])) return "has a leading zero, which some read as octal";
-  if (text.find('_') != std::string_view::npos || text.find(',') != std::string_view::npos) {
-    return "has a separator between its digits";
-  }
   const std::string_view digits = Digits(text);
-  if (!digits.empty() && digits.size() < lower.size() && lower[digits.size()] == 'e' &&
-      Digits(std::string_view(lower).substr(digits.size() + 1)).size() > 0) {
-    return "has an exponent";
-  }
+  const std::string_view rest = std::string_view(lower).substr(digits.size());
+  if (digits.empty() || rest.size() < 2) return {};
+  const bool digit_follows = IsDigit(rest[1]);
+  if ((rest[0] == '_' || rest[0] == ',' || rest[0] == '\'') && digit_follows) return "has a separator between its digits";
+  if (rest[0] == 'e' && (digit_follows || rest[1] == '+' || rest[1] == '-')) return "has an exponent";
   return {};
 }
 

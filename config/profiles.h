@@ -4,8 +4,8 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
-#include <vector>
 
 namespace engram {
 
@@ -21,6 +21,7 @@ std::span<const Profile> ShippedProfiles();
 // Null when there is none of that name.
 const Profile* FindProfile(std::string_view name);
 
-std::vector<std::string_view> ProfileNames();
+// The message of the fault that `name` is none of them.
+std::string UnknownProfile(std::string_view name);
 
 }  // namespace engram

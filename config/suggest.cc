@@ -8,6 +8,8 @@ namespace {
 
 // Words longer than this are no misspelling of a setting; it also bounds the work on hostile input.
 constexpr size_t kLongestWord = 64;
+// A part shorter than this is found in too many words to mean anything.
+constexpr size_t kShortestPart = 4;
 
 std::string Folded(std::string_view word) {
   std::string out(word);
@@ -21,6 +23,18 @@ std::string Folded(std::string_view word) {
 std::string_view LastPart(std::string_view path) {
   const size_t dot = path.rfind('.');
   return dot == std::string_view::npos ? path : path.substr(dot + 1);
+}
+
+// The one candidate whose folded form fits; empty when none or several do.
+template <typename Fits>
+std::string_view Only(std::span<const std::string_view> candidates, Fits fits) {
+  std::string_view only;
+  for (const std::string_view candidate : candidates) {
+    if (!fits(Folded(candidate))) continue;
+    if (!only.empty()) return {};
+    only = candidate;
+  }
+  return only;
 }
 
 }  // namespace
@@ -54,13 +68,13 @@ std::string_view Closest(std::string_view word, std::span<const std::string_view
     }
   }
   if (!best.empty()) return best;
-  std::string_view same_end;
-  for (const std::string_view candidate : candidates) {
-    if (LastPart(folded) != LastPart(candidate)) continue;
-    if (!same_end.empty()) return {};
-    same_end = candidate;
-  }
-  return same_end;
+  const std::string_view same_end =
+      Only(candidates, [&](const std::string& candidate) { return LastPart(folded) == LastPart(candidate); });
+  if (!same_end.empty() || word.size() < kShortestPart) return same_end;
+  return Only(candidates, [&](const std::string& candidate) {
+    return candidate.size() >= kShortestPart &&
+           (candidate.find(folded) != std::string::npos || folded.find(candidate) != std::string::npos);
+  });
 }
 
 std::string DidYouMean(std::string_view word, std::span<const std::string_view> candidates) {

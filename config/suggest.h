@@ -12,8 +12,8 @@ namespace engram {
 // Letters to change, add, drop or swap with their neighbour to get from one to the other.
 size_t EditDistance(std::string_view a, std::string_view b);
 
-// The closest candidate, if it is close enough to be meant; else the only one with the same last part after a dot;
-// else empty. Case and '-' for '_' count for nothing.
+// The closest candidate, if it is close enough to be meant; else the only one with the same last part after a dot, or
+// the only one that holds the word or is held by it; else empty. Case and '-' for '_' count for nothing.
 std::string_view Closest(std::string_view word, std::span<const std::string_view> candidates);
 
 // "; did you mean X" or nothing.

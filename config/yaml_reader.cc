@@ -5,6 +5,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "config/fault.h"
@@ -19,7 +20,11 @@ struct Stopped {
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::string_view text) : text_(text) {}
+  explicit TreeBuilder(std::string_view text) : text_(text) {
+    for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', end + 1)) {
+      line_starts_.push_back(end + 1);
+    }
+  }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ == 1) return;
@@ -38,6 +43,7 @@ class TreeBuilder final : public YAML::EventHandler {
     node.text = value;
     node.quoted = tag == "!";
     node.tag = WrittenTag(tag);
+    if (node.quoted && !QuoteCloses(mark)) Stop(mark, "not YAML: the quote is never closed");
     Add(std::move(node));
   }
 
@@ -80,13 +86,25 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   size_t LineStart(int line) const {
-    size_t at = 0;
-    for (; line > 0; --line) {
-      const size_t end = text_.find('\n', at);
-      if (end == std::string_view::npos) return text_.size();
-      at = end + 1;
+    const auto index = static_cast<size_t>(line);
+    return index < line_starts_.size() ? line_starts_[index] : text_.size();
+  }
+
+  // yaml-cpp takes the end of the file for the end of a quoted scalar when a newline stands before it.
+  bool QuoteCloses(const YAML::Mark& mark) const {
+    // An anchor may stand before the quote.
+    size_t at = text_.find_first_of("\"'", LineStart(mark.line) + mark.column);
+    if (at == std::string_view::npos) return true;
+    const char quote = text_[at];
+    while (++at < text_.size()) {
+      if (quote == '"' && text_[at] == '\\') {
+        ++at;
+      } else if (text_[at] == quote) {
+        if (quote == '"' || at + 1 >= text_.size() || text_[at + 1] != quote) return true;
+        ++at;
+      }
     }
-    return at;
+    return false;
   }
 
   void Open(YamlNode node, const std::string& tag, const YAML::Mark& mark) {
@@ -117,21 +135,31 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   const std::string_view text_;
+  std::vector<size_t> line_starts_{0};
   int documents_ = 0;
   YamlNode root_;
   std::vector<Frame> open_;
 };
 
-// A mark of yaml-cpp as a place in the file; it has none for some errors.
-YamlError ErrorAt(const YAML::Mark& mark, std::string message) {
-  return mark.is_null() ? YamlError{1, 1, std::move(message)}
-                        : YamlError{mark.line + 1, mark.column + 1, std::move(message)};
+// Whether `line`, from 0, starts with blanks of which one is a tab: what most "bad" YAML suffers from.
+bool TabIndents(std::string_view text, int line) {
+  for (; line > 0; --line) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  return text.substr(0, text.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
+}
+
+// yaml-cpp has no mark for some errors.
+YamlError ErrorAt(std::string_view text, const YAML::Mark& mark, std::string_view problem) {
+  if (mark.is_null()) return {1, 1, fmt::format("not YAML: {}", problem)};
+  return {mark.line + 1, mark.column + 1,
+          fmt::format("not YAML: {}{}", problem, TabIndents(text, mark.line) ? "; indent with spaces, not tabs" : "")};
 }
 
 }  // namespace
 
 ParsedYaml ParseYaml(std::string_view text) {
   ParsedYaml out;
+  // A byte-order mark is in no column.
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   TreeBuilder builder(text);
   try {
     std::istringstream stream{std::string(text)};
@@ -141,7 +169,7 @@ ParsedYaml ParseYaml(std::string_view text) {
   } catch (const Stopped& stopped) {
     out.errors.push_back(stopped.error);
   } catch (const YAML::Exception& error) {
-    out.errors.push_back(ErrorAt(error.mark, fmt::format("not YAML: {}", Printable(error.msg))));
+    out.errors.push_back(ErrorAt(text, error.mark, Printable(error.msg)));
   } catch (const std::exception& error) {
     out.errors.push_back({1, 1, fmt::format("not YAML: {}", Printable(error.what()))});
   }
