@@ -19,7 +19,7 @@ struct Kernels {
   float (*squared_l2)(const float* a, const float* b, size_t n);
   // Not finite when an element is not, or when the sum overflows.
   float (*sum_of_squares)(const float* a, size_t n);
-  // The same against `rows` vectors that lie `stride` floats apart, one result each.
+  // The same against `rows` vectors that lie `stride` floats apart: the bits that dot and squared_l2 give for each.
   void (*dot_rows)(const float* query, const float* first, size_t stride, size_t rows, size_t n, float* out);
   void (*squared_l2_rows)(const float* query, const float* first, size_t stride, size_t rows, size_t n, float* out);
   // Little-endian binary16 to binary32. The conversion is exact.

@@ -60,69 +60,80 @@ ENGRAM_AVX512 float SquaredL2512(const float* a, const float* b, size_t n) {
 
 ENGRAM_AVX512 float SumOfSquares512(const float* a, size_t n) { return Dot512(a, a, n); }
 
-// Four rows at once: the query is loaded once for all four, and four streams keep more of the memory busy than one.
+// Four rows at once: the query is loaded once for all four, and four streams keep more of the memory busy than one. Each
+// row is added up in the order of the single version, so both give the same bits.
 ENGRAM_AVX512 void DotRows512(const float* query, const float* first, size_t stride, size_t rows, size_t n,
                               float* out) {
   size_t r = 0;
   for (; r + 4 <= rows; r += 4) {
-    const float* a = first + r * stride;
-    const float* b = a + stride;
-    const float* c = b + stride;
-    const float* d = c + stride;
-    __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+    const float* row[4] = {first + r * stride, first + (r + 1) * stride, first + (r + 2) * stride,
+                           first + (r + 3) * stride};
+    __m512 sum[4][4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) sum[v][0] = sum[v][1] = sum[v][2] = sum[v][3] = _mm512_setzero_ps();
     size_t i = 0;
+    for (; i + 64 <= n; i += 64) {
+#pragma GCC unroll 4
+      for (int part = 0; part < 4; ++part) {
+        const __m512 q = _mm512_loadu_ps(query + i + 16 * part);
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) sum[v][part] = _mm512_fmadd_ps(q, _mm512_loadu_ps(row[v] + i + 16 * part), sum[v][part]);
+      }
+    }
     for (; i + 16 <= n; i += 16) {
       const __m512 q = _mm512_loadu_ps(query + i);
-      s0 = _mm512_fmadd_ps(q, _mm512_loadu_ps(a + i), s0);
-      s1 = _mm512_fmadd_ps(q, _mm512_loadu_ps(b + i), s1);
-      s2 = _mm512_fmadd_ps(q, _mm512_loadu_ps(c + i), s2);
-      s3 = _mm512_fmadd_ps(q, _mm512_loadu_ps(d + i), s3);
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) sum[v][0] = _mm512_fmadd_ps(q, _mm512_loadu_ps(row[v] + i), sum[v][0]);
     }
     if (i < n) {
       const __mmask16 rest = FirstLanes(n - i);
       const __m512 q = _mm512_maskz_loadu_ps(rest, query + i);
-      s0 = _mm512_fmadd_ps(q, _mm512_maskz_loadu_ps(rest, a + i), s0);
-      s1 = _mm512_fmadd_ps(q, _mm512_maskz_loadu_ps(rest, b + i), s1);
-      s2 = _mm512_fmadd_ps(q, _mm512_maskz_loadu_ps(rest, c + i), s2);
-      s3 = _mm512_fmadd_ps(q, _mm512_maskz_loadu_ps(rest, d + i), s3);
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) sum[v][1] = _mm512_fmadd_ps(q, _mm512_maskz_loadu_ps(rest, row[v] + i), sum[v][1]);
     }
-    out[r] = _mm512_reduce_add_ps(s0);
-    out[r + 1] = _mm512_reduce_add_ps(s1);
-    out[r + 2] = _mm512_reduce_add_ps(s2);
-    out[r + 3] = _mm512_reduce_add_ps(s3);
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) {
+      out[r + v] =
+          _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum[v][0], sum[v][1]), _mm512_add_ps(sum[v][2], sum[v][3])));
+    }
   }
   for (; r < rows; ++r) out[r] = Dot512(query, first + r * stride, n);
 }
 
 ENGRAM_AVX512 void SquaredL2Rows512(const float* query, const float* first, size_t stride, size_t rows, size_t n,
-                                    float* out) {
+                              float* out) {
   size_t r = 0;
   for (; r + 4 <= rows; r += 4) {
-    const float* a = first + r * stride;
-    const float* b = a + stride;
-    const float* c = b + stride;
-    const float* d = c + stride;
-    __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+    const float* row[4] = {first + r * stride, first + (r + 1) * stride, first + (r + 2) * stride,
+                           first + (r + 3) * stride};
+    __m512 sum[4][4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) sum[v][0] = sum[v][1] = sum[v][2] = sum[v][3] = _mm512_setzero_ps();
     size_t i = 0;
+    for (; i + 64 <= n; i += 64) {
+#pragma GCC unroll 4
+      for (int part = 0; part < 4; ++part) {
+        const __m512 q = _mm512_loadu_ps(query + i + 16 * part);
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) sum[v][part] = AddSquaredDifference512(q, _mm512_loadu_ps(row[v] + i + 16 * part), sum[v][part]);
+      }
+    }
     for (; i + 16 <= n; i += 16) {
       const __m512 q = _mm512_loadu_ps(query + i);
-      s0 = AddSquaredDifference512(q, _mm512_loadu_ps(a + i), s0);
-      s1 = AddSquaredDifference512(q, _mm512_loadu_ps(b + i), s1);
-      s2 = AddSquaredDifference512(q, _mm512_loadu_ps(c + i), s2);
-      s3 = AddSquaredDifference512(q, _mm512_loadu_ps(d + i), s3);
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) sum[v][0] = AddSquaredDifference512(q, _mm512_loadu_ps(row[v] + i), sum[v][0]);
     }
     if (i < n) {
       const __mmask16 rest = FirstLanes(n - i);
       const __m512 q = _mm512_maskz_loadu_ps(rest, query + i);
-      s0 = AddSquaredDifference512(q, _mm512_maskz_loadu_ps(rest, a + i), s0);
-      s1 = AddSquaredDifference512(q, _mm512_maskz_loadu_ps(rest, b + i), s1);
-      s2 = AddSquaredDifference512(q, _mm512_maskz_loadu_ps(rest, c + i), s2);
-      s3 = AddSquaredDifference512(q, _mm512_maskz_loadu_ps(rest, d + i), s3);
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) sum[v][1] = AddSquaredDifference512(q, _mm512_maskz_loadu_ps(rest, row[v] + i), sum[v][1]);
     }
-    out[r] = _mm512_reduce_add_ps(s0);
-    out[r + 1] = _mm512_reduce_add_ps(s1);
-    out[r + 2] = _mm512_reduce_add_ps(s2);
-    out[r + 3] = _mm512_reduce_add_ps(s3);
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) {
+      out[r + v] =
+          _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum[v][0], sum[v][1]), _mm512_add_ps(sum[v][2], sum[v][3])));
+    }
   }
   for (; r < rows; ++r) out[r] = SquaredL2512(query, first + r * stride, n);
 }
@@ -182,34 +193,9 @@ ENGRAM_AVX2 float SquaredL2256(const float* a, const float* b, size_t n) {
 
 ENGRAM_AVX2 float SumOfSquares256(const float* a, size_t n) { return Dot256(a, a, n); }
 
+// One row after the other: sixteen registers do not hold four sums for several rows and the query.
 ENGRAM_AVX2 void DotRows256(const float* query, const float* first, size_t stride, size_t rows, size_t n, float* out) {
-  size_t r = 0;
-  const size_t whole = n - n % 8;
-  for (; r + 4 <= rows; r += 4) {
-    const float* a = first + r * stride;
-    const float* b = a + stride;
-    const float* c = b + stride;
-    const float* d = c + stride;
-    __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
-    for (size_t i = 0; i < whole; i += 8) {
-      const __m256 q = _mm256_loadu_ps(query + i);
-      s0 = _mm256_fmadd_ps(q, _mm256_loadu_ps(a + i), s0);
-      s1 = _mm256_fmadd_ps(q, _mm256_loadu_ps(b + i), s1);
-      s2 = _mm256_fmadd_ps(q, _mm256_loadu_ps(c + i), s2);
-      s3 = _mm256_fmadd_ps(q, _mm256_loadu_ps(d + i), s3);
-    }
-    out[r] = Sum256(s0);
-    out[r + 1] = Sum256(s1);
-    out[r + 2] = Sum256(s2);
-    out[r + 3] = Sum256(s3);
-    for (size_t i = whole; i < n; ++i) {
-      out[r] += query[i] * a[i];
-      out[r + 1] += query[i] * b[i];
-      out[r + 2] += query[i] * c[i];
-      out[r + 3] += query[i] * d[i];
-    }
-  }
-  for (; r < rows; ++r) out[r] = Dot256(query, first + r * stride, n);
+  for (size_t r = 0; r < rows; ++r) out[r] = Dot256(query, first + r * stride, n);
 }
 
 ENGRAM_AVX2 void SquaredL2Rows256(const float* query, const float* first, size_t stride, size_t rows, size_t n,

@@ -1,12 +1,15 @@
 #include "index/space_index.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstring>
+#include <bit>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "core/base/check.h"
+#include "index/graph.h"
 #include "index/id_map.h"
 #include "index/kernels.h"
 #include "index/similarity.h"
@@ -18,6 +21,10 @@ namespace {
 
 // Entries prepared together: enough to hide the cache misses of the id table, few enough to keep its lock short.
 constexpr size_t kAppendStep = 64;
+// A walk reads rows here and there, a scan one after the other at about half the cost each. So a walk that has compared
+// half of what is live gives way to the scan; but the first so many comparisons for each unit of its width are free.
+constexpr uint64_t kWalkShare = 2;
+constexpr uint64_t kFreePerWidth = 32;
 
 class SlabSpaceIndex final : public SpaceIndex {
  public:
@@ -49,11 +56,14 @@ class SlabSpaceIndex final : public SpaceIndex {
   uint64_t live() const override { return live_.load(std::memory_order_relaxed); }
   uint64_t linked() const override { return linked_.load(std::memory_order_acquire); }
   uint64_t link_backlog() const override;
-  bool has_graph() const override { return false; }
+  bool has_graph() const override { return graph_.load(std::memory_order_relaxed) != nullptr; }
   uint64_t resident_bytes() const override;
 
  private:
   void AppendStep(std::span<const Entry> entries, Ordinal first, uint32_t* replaced);
+  // Offers what the graph finds below `linked`; false when a scan is the better way or the only one.
+  bool WalkGraph(const SearchRequest& request, const Similarity::Query& query, Ordinal linked, IndexView view,
+                 SearchResult* result, TopK& top) const;
   // Compares what is live in [begin, end) and passes the filter; returns how many that were.
   uint64_t Scan(const Similarity::Query& query, Ordinal begin, Ordinal end, IndexView view, const OrdinalFilter* filter,
                 TopK& top) const;
@@ -68,6 +78,9 @@ class SlabSpaceIndex final : public SpaceIndex {
   IdMap ids_;
   std::atomic<uint64_t> live_{0};
   std::atomic<Ordinal> linked_{0};
+  // The linker's; shown to readers by graph_ and never taken back.
+  std::unique_ptr<Graph> graph_owner_;
+  std::atomic<const Graph*> graph_{nullptr};
 };
 
 SpaceIndex::Appended SlabSpaceIndex::Append(std::span<const Entry> entries) {
@@ -136,7 +149,32 @@ bool SlabSpaceIndex::ForgetOrdinal(Ordinal ordinal) {
   return true;
 }
 
-uint32_t SlabSpaceIndex::Link(uint32_t, const std::function<bool()>&) { return 0; }
+uint32_t SlabSpaceIndex::Link(uint32_t most, const std::function<bool()>& yield) {
+  if (!graph_owner_ && live() <= options_.flat_threshold) return 0;
+  const Ordinal visible = slab_.size();
+  if (!graph_owner_) {
+    const GraphOptions options = {options_.max_connections, options_.ef_construction, options_.seed};
+    try {
+      graph_owner_ = std::make_unique<Graph>(slab_, similarity_, options, std::bit_ceil(std::min(visible, 1u << 30)));
+    } catch (const std::bad_alloc&) {
+      return 0;
+    }
+    graph_.store(graph_owner_.get(), std::memory_order_release);
+  }
+  const Ordinal begin = linked_.load(std::memory_order_relaxed);
+  Ordinal at = begin;
+  for (uint32_t inserted = 0; at < visible && inserted < most; ++at) {
+    if (slab_.DiedAt(at) == Slab::kLive) {
+      if (inserted != 0 && yield && yield()) break;
+      // Out of memory: it stays in the tail, which finds it too.
+      if (!graph_owner_->Insert(at)) break;
+      ++inserted;
+    }
+    // Pairs with the load in Search: what lies below is in the graph, links and all.
+    linked_.store(at + 1, std::memory_order_release);
+  }
+  return at - begin;
+}
 
 std::optional<Ordinal> SlabSpaceIndex::Find(std::string_view id, IndexView view) const {
   Ordinal ordinal = ids_.Newest(id);
@@ -185,13 +223,41 @@ uint64_t SlabSpaceIndex::Scan(const Similarity::Query& query, Ordinal begin, Ord
   return compared;
 }
 
+bool SlabSpaceIndex::WalkGraph(const SearchRequest& request, const Similarity::Query& query, Ordinal linked,
+                               IndexView view, SearchResult* result, TopK& top) const {
+  const Graph* const graph = graph_.load(std::memory_order_acquire);
+  const uint64_t live = this->live();
+  if (graph == nullptr || linked == 0 || request.exact || request.filter != nullptr) return false;
+  if (live <= options_.flat_threshold || live <= request.k) return false;
+  const uint32_t ef = std::max(request.ef, request.k);
+  const Graph::Scope scope = {.end = linked,
+                              .visible = view.visible,
+                              .most_compared = std::max(live / kWalkShare, ef * kFreePerWidth)};
+  const std::optional<Graph::Walk> walk = graph->Search(query, ef, scope);
+  if (!walk) return false;
+  for (const Graph::Found& found : walk->found) top.Offer({found.ordinal, found.similarity});
+  result->graph_candidates = walk->compared;
+  return true;
+}
+
 SearchResult SlabSpaceIndex::Search(const SearchRequest& request, IndexView view) const {
   ENGRAM_CHECK(request.k >= 1);
   const Similarity::Query query = similarity_.Prepare(request.query);
   TopK top(request.k, view.visible);
   SearchResult result;
-  result.tail_scanned = Scan(query, 0, view.visible, view, request.filter, top);
-  result.exact = true;
+  // Before the walk: what is linked during it is compared in the tail.
+  const Ordinal linked = std::min(linked_.load(std::memory_order_acquire), view.visible);
+  bool walked = WalkGraph(request, query, linked, view, &result, top);
+  if (walked) {
+    result.tail_scanned = Scan(query, linked, view.visible, view, nullptr, top);
+    // The graph promises nothing; k hits come back whenever k exist.
+    walked = top.size() >= request.k;
+  }
+  if (!walked) {
+    top.Clear();
+    result.tail_scanned = Scan(query, 0, view.visible, view, request.filter, top);
+    result.exact = true;
+  }
   result.hits = top.Take();
   if (request.min_similarity) {
     while (!result.hits.empty() && result.hits.back().similarity < *request.min_similarity) result.hits.pop_back();
@@ -204,7 +270,9 @@ uint64_t SlabSpaceIndex::link_backlog() const {
 }
 
 uint64_t SlabSpaceIndex::resident_bytes() const {
-  return sizeof(*this) + slab_.resident_bytes() + arena_.resident_bytes() + ids_.resident_bytes();
+  const Graph* const graph = graph_.load(std::memory_order_acquire);
+  return sizeof(*this) + slab_.resident_bytes() + arena_.resident_bytes() + ids_.resident_bytes() +
+         (graph != nullptr ? graph->resident_bytes() : 0);
 }
 
 }  // namespace
