@@ -1,7 +1,6 @@
 #include "core/metrics/metrics.h"
 
 #include <algorithm>
-#include <optional>
 
 namespace engram {
 namespace {
@@ -259,6 +258,27 @@ std::vector<Metrics::Family> Metrics::Collect() {
     }
   }
   return families;
+}
+
+Series::Histogram Metrics::TotalOverSpaces(MetricId id) {
+  const CellLayout& layout = LayoutOf(MetricOwner::kSpace);
+  const size_t first = layout.first[static_cast<size_t>(id)];
+  const size_t buckets = RowOf(id).buckets.size() + 1;
+  Series::Histogram total{.counts = std::vector<uint64_t>(buckets)};
+  const auto add = [&](const Cells& cells) {
+    if (cells.empty()) return;
+    for (size_t i = 0; i < buckets; ++i) total.counts[i] += cells[first + i];
+    total.sum += static_cast<int64_t>(cells[first + buckets]);
+  };
+  MutexLock lock(mu_);
+  add(departed_);
+  for (const auto& [name, place] : places_) add(place.ended);
+  for (const SpaceEntry& entry : spaces_) {
+    const Series::Histogram own = entry.cells->series.ReadHistogram(id);
+    for (size_t i = 0; i < buckets; ++i) total.counts[i] += own.counts[i];
+    total.sum += own.sum;
+  }
+  return total;
 }
 
 }  // namespace engram

@@ -193,6 +193,10 @@ class Metrics {
   // under "other", of kBackpressureState the highest.
   std::vector<Family> Collect() ABSL_LOCKS_EXCLUDED(sources_mu_, mu_);
 
+  // The sum of a histogram over all spaces there are and were, without a scrape's side effects. May shrink when a deleted
+  // space's series end.
+  Series::Histogram TotalOverSpaces(MetricId id) ABSL_LOCKS_EXCLUDED(mu_);
+
  private:
   using Cells = std::vector<uint64_t>;
 
