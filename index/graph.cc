@@ -261,10 +261,10 @@ bool Graph::Links::WalkLevel(const Similarity::Query& query, Node entry, int lev
   Visited visited(*visited_list_pool_);
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> open;
   float bound = std::numeric_limits<float>::infinity();
-  const auto meet = [&](Node node, float distance) {
+  const auto meet = [&](Node node, Ordinal ordinal, float distance) {
     if (closest->size() >= ef && distance >= bound) return;
     open.emplace(distance, node);
-    if (!keep(ordinals_[node])) return;
+    if (!keep(ordinal)) return;
     closest->emplace(distance, node);
     if (closest->size() > ef) closest->pop();
     if (closest->size() == ef) bound = closest->top().first;
@@ -272,7 +272,7 @@ bool Graph::Links::WalkLevel(const Similarity::Query& query, Node entry, int lev
 
   visited.Meet(entry);
   ++*compared;
-  meet(entry, Distance(query, entry));
+  meet(entry, ordinals_[entry], Distance(query, entry));
   NodeLinks links;
   while (!open.empty()) {
     const auto [distance, node] = open.top();
@@ -287,7 +287,9 @@ bool Graph::Links::WalkLevel(const Similarity::Query& query, Node entry, int lev
       links.nodes[fresh++] = links.nodes[i];
     }
     if ((*compared += fresh) > most_compared) return false;
-    for (uint32_t i = 0; i < fresh; ++i) meet(links.nodes[i], Distance(query, links.nodes[i]));
+    for (uint32_t i = 0; i < fresh; ++i) {
+      meet(links.nodes[i], ordinals_[links.nodes[i]], Distance(query, links.nodes[i]));
+    }
   }
   return true;
 }

@@ -1,5 +1,9 @@
 #include "index/kernels.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -81,7 +85,17 @@ const Kernels kPortable = {
 }  // namespace kernels
 
 namespace {
+
 constexpr std::array<std::string_view, 3> kNames = {"avx512", "avx2", "portable"};
+
+#if defined(__x86_64__)
+// clang's __builtin_cpu_supports does not know this one.
+bool HasF16c() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+#endif
+
 }  // namespace
 
 std::span<const std::string_view> KernelNames() { return kNames; }
@@ -92,9 +106,7 @@ const Kernels* KernelsFor(std::string_view name) {
     return __builtin_cpu_supports("avx512f") ? &kernels::kAvx512 : nullptr;
   }
   if (name == "avx2") {
-    const bool supported =
-        __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-    return supported ? &kernels::kAvx2 : nullptr;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && HasF16c() ? &kernels::kAvx2 : nullptr;
   }
 #endif
   return name == "portable" ? &kernels::kPortable : nullptr;

@@ -78,7 +78,9 @@ uint64_t Slab::resident_bytes() const {
     const uint64_t first = ((uint64_t{1} << level) - 1) * kChunkRows;
     if (size <= first) break;
     const uint64_t rows = std::min<uint64_t>(size - first, uint64_t{kChunkRows} << level);
-    const uint64_t used = (rows + kBlockRows - 1) / kBlockRows * block_bytes_;
+    const uint64_t rest = rows % kBlockRows;
+    const uint64_t used =
+        rows / kBlockRows * block_bytes_ + (rest == 0 ? 0 : sizeof(Block) + rest * stride_ * sizeof(float));
     bytes += std::min<uint64_t>(RoundUp(used, HugePages(level) ? kHugePage : kPage), RoundUp(ExtentBytes(level), kPage));
   }
   return bytes;

@@ -1,0 +1,218 @@
+// One writer, one linker and two readers on one index; fixed numbers of operations, and what must hold at any time.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "index/graph.h"
+#include "index/space_index.h"
+#include "tests/index/vectors.h"
+
+namespace engram {
+namespace {
+
+using testing::AsEmbedding;
+using testing::ClusteredVectors;
+using testing::Vector;
+
+constexpr uint64_t kSeed = 11;
+constexpr uint32_t kDimension = 16;
+
+IndexOptions Options(uint64_t flat_threshold) {
+  IndexOptions options;
+  options.dimension = kDimension;
+  options.metric = Metric::kL2;
+  options.flat_threshold = flat_threshold;
+  options.ef_construction = 40;
+  return options;
+}
+
+// A writer replaces the same ids for ever: each search of everything sees each id exactly once.
+TEST(IndexConcurrencyTest, EveryViewShowsExactlyOneVersionOfEachId) {
+  constexpr int kIds = 40;
+  constexpr int kRounds = 400;
+  const auto index = SpaceIndex::Create(Options(1'000'000));
+  ClusteredVectors source(kSeed, kDimension);
+  std::vector<std::string> ids;
+  for (int i = 0; i < kIds; ++i) ids.push_back("id" + std::to_string(i));
+  const auto append = [&](size_t from, size_t count) {
+    std::vector<Vector> vectors = source.Next(count);
+    std::vector<SpaceIndex::Entry> entries;
+    for (size_t i = 0; i < count; ++i) entries.push_back({ids[(from + i) % kIds], AsEmbedding(vectors[i])});
+    index->Append(entries);
+  };
+  append(0, kIds);
+
+  std::atomic<bool> done{false};
+  std::vector<std::jthread> readers;
+  for (uint64_t r = 0; r < 2; ++r) {
+    readers.emplace_back([&, r] {
+      ClusteredVectors queries(kSeed + 1 + r, kDimension);
+      do {
+        const Vector query = queries.Next();
+        SearchRequest request;
+        request.query = query;
+        request.k = 3 * kIds;
+        request.exact = true;
+        const IndexView view = index->Pin();
+        const SearchResult result = index->Search(request, view);
+        ASSERT_EQ(result.hits.size(), static_cast<size_t>(kIds));
+        std::set<std::string_view> seen;
+        for (const SearchHit& hit : result.hits) {
+          const std::string_view id = index->IdOf(hit.ordinal);
+          ASSERT_TRUE(seen.insert(id).second) << id;
+          ASSERT_EQ(index->Find(id, view), hit.ordinal);
+        }
+      } while (!done.load());
+    });
+  }
+  std::mt19937_64 random(kSeed);
+  // Up to twice around, so an append replaces within itself too.
+  for (int round = 0; round < kRounds; ++round) append(random() % kIds, 1 + random() % (2 * kIds));
+  done.store(true);
+}
+
+TEST(IndexConcurrencyTest, SearchesHoldWhileTheSpaceIsWrittenLinkedAndForgotten) {
+  constexpr int kAppends = 300;
+  constexpr int kSearches = 400;
+  const auto index = SpaceIndex::Create(Options(200));
+  std::atomic<bool> written{false};
+
+  std::jthread writer([&] {
+    ClusteredVectors source(kSeed, kDimension);
+    std::mt19937_64 random(kSeed);
+    for (int i = 0; i < kAppends; ++i) {
+      std::vector<Vector> vectors = source.Next(1 + random() % 20);
+      std::vector<std::string> ids;
+      for (size_t j = 0; j < vectors.size(); ++j) ids.push_back(std::to_string(random() % 4000));
+      std::vector<SpaceIndex::Entry> entries;
+      for (size_t j = 0; j < vectors.size(); ++j) entries.push_back({ids[j], AsEmbedding(vectors[j])});
+      const Ordinal first = index->Append(entries).first;
+      const Ordinal last = first + static_cast<Ordinal>(entries.size()) - 1;
+
+      // What was just appended is found by its own vector, linked or not.
+      SearchRequest request;
+      request.query = vectors.back();
+      request.k = 1;
+      const IndexView view = index->Pin();
+      const SearchResult result = index->Search(request, view);
+      ASSERT_EQ(result.hits.size(), 1u);
+      ASSERT_EQ(result.hits[0].ordinal, last) << "seed " << kSeed << ", append " << i;
+
+      if (i % 3 == 0) {
+        const std::string id = std::to_string(random() % 4000);
+        if (index->Forget(id)) {
+          ASSERT_EQ(index->Find(id, index->Pin()), std::nullopt);
+        }
+      }
+    }
+    written.store(true);
+  });
+
+  std::jthread linker([&] {
+    int calls = 0;
+    while (!written.load() || index->link_backlog() != 0) {
+      int asked = 0;
+      const uint64_t before = index->linked();
+      const uint32_t moved = index->Link(30, [&] { return ++asked == 20; });
+      ASSERT_EQ(index->linked(), before + moved);
+      if (moved == 0) std::this_thread::yield();
+      ++calls;
+    }
+    EXPECT_GT(calls, 0);
+  });
+
+  std::vector<std::jthread> readers;
+  for (uint64_t r = 0; r < 2; ++r) {
+    readers.emplace_back([&, r] {
+      ClusteredVectors queries(kSeed + 1 + r, kDimension);
+      std::mt19937_64 random(kSeed + r);
+      for (int i = 0; i < kSearches; ++i) {
+        const Vector query = queries.Next();
+        SearchRequest request;
+        request.query = query;
+        request.k = static_cast<uint32_t>(1 + random() % 30);
+        request.ef = 32;
+        request.exact = i % 5 == 0;
+        const OrdinalFilter filter = [](Ordinal o) { return o % 3 == 0; };
+        if (i % 7 == 0) request.filter = &filter;
+        const IndexView view = index->Pin();
+        const SearchResult result = index->Search(request, view);
+        std::set<std::string_view> seen;
+        for (size_t h = 0; h < result.hits.size(); ++h) {
+          const SearchHit& hit = result.hits[h];
+          ASSERT_LT(hit.ordinal, view.visible);
+          ASSERT_TRUE(seen.insert(index->IdOf(hit.ordinal)).second);
+          ASSERT_TRUE(request.filter == nullptr || hit.ordinal % 3 == 0);
+          const auto stored = index->VectorOf(hit.ordinal);
+          const double expected =
+              testing::ExactSimilarity(Metric::kL2, query, Vector(stored.begin(), stored.end()));
+          ASSERT_NEAR(hit.similarity, expected, 1e-2);
+          if (h > 0) {
+            ASSERT_LE(hit.similarity, result.hits[h - 1].similarity);
+          }
+        }
+        ASSERT_LE(index->linked(), index->size());
+        ASSERT_GT(index->resident_bytes(), 0u);
+      }
+    });
+  }
+  writer.join();
+  linker.join();
+  readers.clear();
+
+  ASSERT_TRUE(index->has_graph());
+  EXPECT_EQ(index->linked(), index->size());
+  const IndexView view = index->Pin();
+  uint64_t live = 0;
+  for (Ordinal o = 0; o < index->size(); ++o) live += index->Live(o, view);
+  EXPECT_EQ(live, index->live());
+}
+
+// The graph alone takes several inserters at once, through all of its growth.
+TEST(IndexConcurrencyTest, TwoInsertersAndASearcherShareAGraph) {
+  constexpr Ordinal kCount = 1500;
+  Slab slab(kDimension);
+  const Similarity similarity(Metric::kCosine, kDimension, slab.stride(), BestKernels());
+  ClusteredVectors source(kSeed, kDimension);
+  slab.Reserve(kCount);
+  std::vector<Vector> vectors = source.Next(kCount);
+  for (Ordinal o = 0; o < kCount; ++o) {
+    float* const row = slab.BeginRow(o);
+    std::copy(vectors[o].begin(), vectors[o].end(), row);
+    slab.BlockOf(o).inverse_norm[Slab::Lane(o)] = similarity.InverseNorm(row);
+  }
+  slab.Publish(kCount);
+  Graph graph(slab, similarity, {.max_connections = 8, .ef_construction = 40}, 16);
+  std::atomic<int> inserting{2};
+  std::vector<std::jthread> threads;
+  for (Ordinal t = 0; t < 2; ++t) {
+    threads.emplace_back([&, t] {
+      for (Ordinal o = t; o < kCount; o += 2) ASSERT_TRUE(graph.Insert(o));
+      inserting.fetch_sub(1);
+    });
+  }
+  threads.emplace_back([&] {
+    ClusteredVectors queries(kSeed + 9, kDimension);
+    do {
+      const auto walk = graph.Search(similarity.Prepare(queries.Next()), 20, {.end = kCount, .visible = kCount});
+      ASSERT_TRUE(walk.has_value());
+      ASSERT_LE(walk->found.size(), 20u);
+    } while (inserting.load() != 0);
+  });
+  threads.clear();
+  EXPECT_EQ(graph.size(), kCount);
+  int missed = 0;
+  for (Ordinal o = 0; o < kCount; ++o) {
+    const auto walk = graph.Search(similarity.Prepare(vectors[o]), 40, {.end = kCount, .visible = kCount});
+    missed += std::none_of(walk->found.begin(), walk->found.end(), [o](const auto& f) { return f.ordinal == o; });
+  }
+  EXPECT_LE(missed, 3);
+}
+
+}  // namespace
+}  // namespace engram
