@@ -1,0 +1,119 @@
+// engram-loadtest: measures engramd on this machine against the bars of the product.
+#include <absl/synchronization/mutex.h>
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <string_view>
+
+#include "loadtest/bench.h"
+#include "loadtest/sink.h"
+#include "loadtest/spawn.h"
+
+namespace {
+
+constexpr int kBroken = 1, kMissed = 3;
+
+struct Options {
+  std::string daemon;
+  std::string output = "table";
+  std::vector<std::string> only;
+  bool strict = false;
+  bool knobs = false;
+  bool profiles = false;
+  uint32_t knob_seconds = 5;
+  uint32_t idle_seconds = 10;
+  uint64_t observations_128 = 200'000;
+  uint64_t observations_768 = 60'000;
+  engram::IngestPlan ingest;
+  engram::LatencyPlan latency;
+  engram::BenchContext context;
+};
+
+absl::Status Measure(Options options, engram::Report& report) {
+  ENGRAM_ASSIGN_OR_RETURN(options.context.daemon, engram::FindDaemon(options.daemon));
+  options.context.self = std::filesystem::read_symlink("/proc/self/exe");
+  if (options.knobs || options.profiles) {
+    return engram::SweepKnobs(options.context, options.knob_seconds, !options.knobs, report);
+  }
+  const auto wanted = [&](std::string_view part) {
+    return options.only.empty() || std::find(options.only.begin(), options.only.end(), part) != options.only.end();
+  };
+  if (wanted("ingest")) {
+    for (const auto& [dimension, observations] :
+         {std::pair(128u, options.observations_128), std::pair(768u, options.observations_768)}) {
+      if (observations == 0) continue;
+      options.ingest.dimension = dimension;
+      options.ingest.observations = observations;
+      ENGRAM_RETURN_IF_ERROR(engram::MeasureIngest(options.context, options.ingest, report));
+    }
+  }
+  if (wanted("latency")) ENGRAM_RETURN_IF_ERROR(engram::MeasureLatency(options.context, options.latency, report));
+  if (wanted("idle")) ENGRAM_RETURN_IF_ERROR(engram::MeasureIdle(options.context, options.idle_seconds, report));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  if (argc == 2 && std::string_view(argv[1]) == "--sink") return engram::RunSink();
+
+  Options options;
+  CLI::App app(
+      "Measures engramd on this machine: ingest beside a bare gRPC sink, latency under a steady load, the first "
+      "call after silence, and idling. Exit code 0, 1 when something broke, 3 with --strict when a bar is missed.",
+      "engram-loadtest");
+  app.add_option("--engramd", options.daemon, "The daemon to measure (default: the one built beside this program)");
+  app.add_option("--only", options.only, "Only these parts: ingest, latency, idle")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"ingest", "latency", "idle"}));
+  app.add_option("--output", options.output, "table or json")->check(CLI::IsMember({"table", "json"}));
+  app.add_flag("--strict", options.strict, "Exit with 3 when a bar is missed");
+  app.add_flag("--knobs", options.knobs, "Instead: the five profiles, then single settings varied on balanced");
+  app.add_flag("--profiles", options.profiles, "Instead: the five profiles");
+  app.add_option("--knob-seconds", options.knob_seconds, "Seconds of steady load for each row of --knobs")
+      ->capture_default_str();
+  app.add_option("--seed", options.context.seed, "Of the random vectors")->capture_default_str();
+  app.add_option("--set", options.context.settings, "key=value for every daemon started (may be repeated)");
+  app.add_option("--ingest-profile", options.context.ingest_profile, "Profile of the ingest runs")
+      ->capture_default_str();
+  app.add_option("--observations-128", options.observations_128, "A round's observations at 128-d; 0 leaves it out")
+      ->capture_default_str();
+  app.add_option("--observations-768", options.observations_768, "A round's observations at 768-d; 0 leaves it out")
+      ->capture_default_str();
+  app.add_option("--batch", options.ingest.batch_size, "Observations in a frame")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  app.add_option("--rounds", options.ingest.rounds, "Counted rounds of each side")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--rate", options.latency.observations_per_second, "Observations offered a second")
+      ->check(CLI::Range(1.0, 1e6))
+      ->capture_default_str();
+  app.add_option("--recall-rate", options.latency.recalls_per_second, "Recalls offered a second")
+      ->check(CLI::Range(0.0, 1e5))
+      ->capture_default_str();
+  app.add_option("--seconds", options.latency.seconds, "Of the steady load")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  app.add_option("--preload", options.latency.preload, "Observations in the space before the steady load")
+      ->check(CLI::Range(10, 10'000'000))
+      ->capture_default_str();
+  app.add_option("--silence-repeats", options.latency.silence_repeats,
+                 "First calls measured, each behind 5 s of silence")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--idle-seconds", options.idle_seconds, "Of idling")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+
+  engram::CleanUpOnInterrupt();
+  engram::Report report(options.output == "json");
+  if (const absl::Status status = Measure(options, report); !status.ok()) {
+    fmt::print(stderr, "engram-loadtest: {}\n", status.ToString());
+    return kBroken;
+  }
+  report.Finish();
+  return options.strict && !report.AllPassed() ? kMissed : 0;
+}

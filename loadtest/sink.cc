@@ -1,0 +1,78 @@
+#include "loadtest/sink.h"
+
+#include <fmt/format.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "engram/v1/memory_service.grpc.pb.h"
+
+namespace engram {
+namespace {
+
+class Sink final : public v1::MemoryService::Service {
+ public:
+  grpc::Status ObserveStream(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::ObserveStreamResponse, v1::ObserveStreamRequest>* stream) override {
+    v1::ObserveStreamRequest request;
+    v1::ObserveStreamResponse response;
+    uint64_t through = 0;
+    while (stream->Read(&request)) {
+      response.Clear();
+      if (request.has_start()) {
+        response.mutable_started()->set_next_sequence(1);
+      } else if (request.has_batch()) {
+        through = request.batch().first_sequence() + request.batch().observations_size() - 1;
+        response.mutable_ack()->set_received_through(through);
+        response.mutable_ack()->set_durable_through(through);
+        response.mutable_ack()->set_indexed_through(through);
+        response.mutable_ack()->set_next_sequence(through + 1);
+      } else if (request.has_end()) {
+        response.mutable_ended()->set_durable_through(through);
+        response.mutable_ended()->set_drained(true);
+      } else {
+        continue;
+      }
+      if (!stream->Write(response)) break;
+    }
+    return grpc::Status::OK;
+  }
+};
+
+}  // namespace
+
+int RunSink() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  Sink sink;
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  // The daemon's own limit; the other arguments are gRPC's defaults on both sides.
+  builder.SetMaxReceiveMessageSize(16 << 20);
+  builder.RegisterService(&sink);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr || port == 0) {
+    fmt::print(stderr, "the sink found no port to listen on\n");
+    return 1;
+  }
+  fmt::print("engram-sink ready grpc=127.0.0.1:{}\n", port);
+  std::fflush(stdout);
+
+  int received = 0;
+  while (sigwait(&signals, &received) != 0) {
+  }
+  server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
+  return 0;
+}
+
+}  // namespace engram

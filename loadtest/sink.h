@@ -1,0 +1,10 @@
+// The yardstick: a server that speaks ObserveStream, parses every frame, drops it and acknowledges its sequence.
+#pragma once
+
+namespace engram {
+
+// Serves on a free loopback port, says `engram-sink ready grpc=ADDRESS` on standard output, and returns 0 after
+// SIGTERM. Call it first in main: it blocks signals for the threads to come.
+int RunSink();
+
+}  // namespace engram
