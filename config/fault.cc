@@ -5,7 +5,9 @@
 namespace engram {
 namespace {
 
-constexpr size_t kLongest = 80;
+// A value is recognised by its start; a path is needed whole.
+constexpr size_t kLongestQuoted = 80;
+constexpr size_t kLongestPrintable = 4096;
 
 // Bytes of the well-formed UTF-8 character at the front of `text`; 0 when there is none.
 size_t CharacterBytes(std::string_view text) {
@@ -31,9 +33,10 @@ size_t CharacterBytes(std::string_view text) {
 }
 
 std::string Escaped(std::string_view text, bool quotes) {
+  const size_t longest = quotes ? kLongestQuoted : kLongestPrintable;
   std::string out;
   while (!text.empty()) {
-    if (out.size() >= kLongest) return out + "...";
+    if (out.size() >= longest) return out + "...";
     const size_t bytes = CharacterBytes(text);
     const auto first = static_cast<unsigned char>(text[0]);
     if (bytes == 0 || first < 0x20 || first == 0x7F) {

@@ -244,7 +244,7 @@ FileSource ReadSettings(std::string_view name, std::string_view text) {
 
 std::string ReadConfigFile(const std::string& path, std::vector<Fault>& faults) {
   const auto fail = [&](int error) {
-    faults.push_back({Printable(path), "", fmt::format("cannot be read: {}", std::generic_category().message(error))});
+    faults.push_back({path.empty() ? "--config" : Printable(path), "", fmt::format("cannot be read: {}", std::generic_category().message(error))});
     return std::string();
   };
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
