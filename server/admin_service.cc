@@ -1,0 +1,128 @@
+#include "server/admin_service.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "server/grpc_status.h"
+#include "server/incoming.h"
+
+namespace engram {
+namespace {
+
+constexpr uint64_t kMostCalls = 32;
+// A drain answers this long before its deadline, so that the answer arrives.
+constexpr Duration kAnswerAhead = std::chrono::milliseconds(200);
+
+void Encode(const LatencySummary& summary, v1::LatencySummary* out) {
+  out->set_p50_us(summary.p50.count());
+  out->set_p99_us(summary.p99.count());
+  out->set_count(summary.count);
+}
+
+}  // namespace
+
+AdminService::AdminService(Deps deps)
+    : deps_(std::move(deps)),
+      started_(deps_.clock->Now()),
+      started_at_us_(deps_.clock->WallMicros()),
+      calls_("admin calls", "their limit", kMostCalls) {}
+
+void AdminService::SetAddresses(std::string grpc_address, std::string metrics_address) {
+  MutexLock lock(mu_);
+  grpc_address_ = std::move(grpc_address);
+  metrics_address_ = std::move(metrics_address);
+}
+
+grpc::Status AdminService::GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
+                                     v1::GetStatusResponse* response) {
+  auto slot = calls_.Take();
+  if (!slot.ok()) return ToGrpc(slot.status());
+  const EngineStatus status = deps_.engine->ReadStatus();
+  const LoadSampler::Load load = deps_.sampler->Read();
+
+  response->set_version(std::string(Version()));
+  response->set_started_at_us(started_at_us_);
+  response->set_uptime_us(std::chrono::duration_cast<Duration>(deps_.clock->Now() - started_).count());
+  response->set_profile(deps_.engine->settings()->profile);
+  response->set_durability(static_cast<v1::Durability>(deps_.engine->durability()));
+  response->set_draining(status.draining);
+
+  response->set_queue_depth(status.queue_depth);
+  response->set_queue_capacity(status.queue_capacity);
+  response->set_pressure(static_cast<v1::PressureLevel>(status.pressure));
+  for (size_t i = 0; i < status.lanes.size(); ++i) {
+    v1::LaneStatus* lane = response->add_lanes();
+    lane->set_lane(static_cast<uint32_t>(i));
+    lane->set_depth_high(status.lanes[i].depth_high);
+    lane->set_depth_normal(status.lanes[i].depth_normal);
+    lane->set_batches(status.lanes[i].batches);
+    lane->set_stolen(status.lanes[i].stolen);
+    if (i < load.utilization.size()) lane->set_utilization(load.utilization[i]);
+  }
+  response->set_recalls_waiting(status.recalls_waiting);
+  response->set_streams(status.streams);
+
+  response->set_spaces(status.spaces);
+  response->set_observations_live(status.observations_live);
+  response->set_link_backlog(status.link_backlog);
+  response->set_observations_total(status.observations_total);
+  response->set_rejected_total(status.rejected_total);
+  response->set_recalls_total(status.recalls_total);
+  response->set_resident_bytes(status.resident_bytes);
+
+  Encode(load.observe, response->mutable_observe_latency());
+  Encode(load.recall, response->mutable_recall_latency());
+
+  MutexLock lock(mu_);
+  response->set_grpc_address(grpc_address_);
+  response->set_metrics_address(metrics_address_);
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::Drain(grpc::ServerContext* context, const v1::DrainRequest* request,
+                                 v1::DrainResponse* response) {
+  auto slot = calls_.Take();
+  if (!slot.ok()) return ToGrpc(slot.status());
+  if (request->resume()) {
+    deps_.engine->ResumeAdmitting();
+    response->set_drained(deps_.engine->ReadStatus().queue_depth == 0);
+  } else {
+    deps_.engine->StopAdmitting();
+    response->set_drained(deps_.engine->AwaitDrained(DeadlineOf(*context, *deps_.clock) - kAnswerAhead));
+  }
+  response->set_remaining(deps_.engine->ReadStatus().queue_depth);
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::Checkpoint(grpc::ServerContext*, const v1::CheckpointRequest*, v1::CheckpointResponse*) {
+  if (deps_.engine->durability() == Durability::kMemory) {
+    return {grpc::StatusCode::FAILED_PRECONDITION,
+            "there is nothing to checkpoint: the durability is MEMORY, observations live as long as the daemon"};
+  }
+  return {grpc::StatusCode::UNIMPLEMENTED, "checkpoints are not implemented"};
+}
+
+grpc::Status AdminService::ReloadConfig(grpc::ServerContext*, const v1::ReloadConfigRequest*,
+                                        v1::ReloadConfigResponse* response) {
+  auto slot = calls_.Take();
+  if (!slot.ok()) return ToGrpc(slot.status());
+  const auto outcome = deps_.reload();
+  if (!outcome.ok()) return ToGrpc(outcome.status());
+  for (const std::string& change : outcome->applied) response->add_applied(change);
+  for (const std::string& change : outcome->needs_restart) response->add_needs_restart(change);
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::TraceObservations(grpc::ServerContext*, const v1::TraceObservationsRequest*,
+                                             grpc::ServerWriter<v1::TraceObservationsResponse>*) {
+  return {grpc::StatusCode::UNIMPLEMENTED, "traces are not implemented"};
+}
+
+grpc::Status AdminService::InjectFault(grpc::ServerContext*, const v1::InjectFaultRequest*, v1::InjectFaultResponse*) {
+  return {grpc::StatusCode::UNIMPLEMENTED, "fault injection is not implemented"};
+}
+
+std::string_view Version() { return ENGRAM_VERSION; }
+
+}  // namespace engram

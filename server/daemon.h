@@ -1,0 +1,99 @@
+// The daemon: an engine behind gRPC, with health, reflection and metrics. This is the front door of server/.
+//
+// Threads:   Start, Stop and the destructor from one; the rest from any.
+// Ownership: owns everything it builds.
+// Blocking:  Start until it listens; Stop until what was accepted is finished, at most its bound and what a call under way
+//            needs to notice that it was cancelled.
+// Errors:    UNAVAILABLE for an address that cannot be listened on: the message names it and says what to do.
+//
+// Stopping, in order: health says NOT_SERVING; the engine admits no more and ends its streams once what they had accepted
+// has reached their level; calls under way finish; the server closes; the queue is empty.
+#pragma once
+
+#include <grpcpp/server.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/loader.h"
+#include "config/settings.h"
+#include "core/base/clock.h"
+#include "core/base/executor.h"
+#include "core/base/status.h"
+#include "core/engine.h"
+#include "core/metrics/metrics.h"
+#include "server/admin_service.h"
+#include "server/call_slots.h"
+#include "server/frame_pool.h"
+#include "server/load_sampler.h"
+#include "server/memory_service.h"
+#include "server/metrics_exporter.h"
+
+namespace engram {
+
+class Daemon {
+ public:
+  struct Options {
+    // Valid: from a LoadResult without faults.
+    Settings settings;
+    // Reads the configuration anew, for a reload. Null: a reload is FAILED_PRECONDITION.
+    std::function<LoadResult()> load;
+  };
+
+  // What was left when Stop returned.
+  struct Leftovers {
+    uint64_t observations = 0;
+    uint64_t streams = 0;
+    uint64_t calls = 0;
+
+    bool any() const { return observations + streams + calls > 0; }
+  };
+
+  static absl::StatusOr<std::unique_ptr<Daemon>> Start(Options options);
+  // Stops without grace if Stop was not called.
+  ~Daemon();
+
+  // Where gRPC listens, with the ports in use, in the order of server.address.
+  const std::vector<std::string>& addresses() const { return addresses_; }
+  // Empty when metrics are off.
+  std::string metrics_address() const;
+  Engine& engine() { return *engine_; }
+
+  // INVALID_ARGUMENT lists every fault, one a line; then nothing has changed.
+  absl::StatusOr<ReloadOutcome> Reload() ABSL_LOCKS_EXCLUDED(reload_mu_);
+
+  Leftovers Stop(Duration bound);
+
+ private:
+  explicit Daemon(Options options);
+
+  absl::Status Listen();
+  absl::Status StartExporter();
+  std::unique_ptr<grpc::Server> BuildServer(const std::vector<std::string>& wanted, std::vector<int>& ports);
+
+  // Constant after Start. Those below use those above.
+  const Options options_;
+  RealClock clock_;
+  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<FramePool> pool_;
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<LoadSampler> sampler_;
+  CallSlots calls_;
+  CallSlots streams_;
+  std::unique_ptr<MemoryService> memory_service_;
+  std::unique_ptr<AdminService> admin_service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<MetricsExporter> exporter_;
+  std::vector<std::string> addresses_;
+
+  // Of Start, Stop and the destructor.
+  bool stopped_ = false;
+
+  // One reload at a time.
+  Mutex reload_mu_;
+};
+
+}  // namespace engram

@@ -1,0 +1,76 @@
+// engram.v1.MemoryService over an Engine.
+//
+// Threads:   gRPC's, one for each call under way. Ownership: engine, pool and clock outlive it.
+// Blocking:  each call its own thread, within server.max_concurrent_calls and server.max_streams.
+// Errors:    the engine's statuses, code for code; RESOURCE_EXHAUSTED when too many calls are under way.
+// Why:       ObserveStream and Observe take their requests as bytes and read them with frame_decoder.h; gRPC's "streamed
+//            unary" hook is what lets a synchronous service do so.
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/sync_stream.h>
+
+#include <functional>
+#include <set>
+
+#include "core/base/clock.h"
+#include "core/engine.h"
+#include "engram/v1/memory_service.grpc.pb.h"
+#include "server/call_slots.h"
+#include "server/frame_pool.h"
+#include "server/observe_stream_call.h"
+
+namespace engram {
+
+class MemoryService final : public v1::MemoryService::Service {
+ public:
+  struct Deps {
+    Engine* engine;
+    FramePool* pool;
+    Clock* clock;
+    CallSlots* calls;
+    CallSlots* streams;
+    uint64_t max_message_bytes;
+  };
+
+  explicit MemoryService(const Deps& deps);
+
+  // Ends streams whose first frame has not come: the engine does not know them.
+  void EndUnstartedStreams() ABSL_LOCKS_EXCLUDED(mu_);
+
+  grpc::Status Recall(grpc::ServerContext* context, const v1::RecallRequest* request,
+                      v1::RecallResponse* response) override;
+  grpc::Status RecallStream(grpc::ServerContext* context, const v1::RecallStreamRequest* request,
+                            grpc::ServerWriter<v1::RecallStreamResponse>* writer) override;
+  grpc::Status GetObservations(grpc::ServerContext* context, const v1::GetObservationsRequest* request,
+                               v1::GetObservationsResponse* response) override;
+  grpc::Status Forget(grpc::ServerContext* context, const v1::ForgetRequest* request,
+                      v1::ForgetResponse* response) override;
+  grpc::Status CreateSpace(grpc::ServerContext* context, const v1::CreateSpaceRequest* request,
+                           v1::Space* response) override;
+  grpc::Status GetSpace(grpc::ServerContext* context, const v1::GetSpaceRequest* request, v1::Space* response) override;
+  grpc::Status ListSpaces(grpc::ServerContext* context, const v1::ListSpacesRequest* request,
+                          v1::ListSpacesResponse* response) override;
+  grpc::Status UpdateSpace(grpc::ServerContext* context, const v1::UpdateSpaceRequest* request,
+                           v1::Space* response) override;
+  grpc::Status DeleteSpace(grpc::ServerContext* context, const v1::DeleteSpaceRequest* request,
+                           v1::DeleteSpaceResponse* response) override;
+
+ private:
+  using ObserveIo = grpc::ServerUnaryStreamer<grpc::ByteBuffer, v1::ObserveResponse>;
+
+  grpc::Status RunObserveStream(grpc::ServerContext* context, ObserveStreamCall::Io* io);
+  grpc::Status RunObserve(grpc::ServerContext* context, ObserveIo* io);
+  absl::Status Observe(grpc::ServerContext& context, grpc::ByteBuffer& bytes, v1::ObserveResponse& response);
+  // Runs `body` in a slot for a call.
+  grpc::Status InSlot(const std::function<absl::Status()>& body);
+
+  // Constant after construction.
+  const Deps deps_;
+
+  Mutex mu_;
+  std::set<ObserveStreamCall*> open_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace engram
