@@ -1,7 +1,7 @@
 // One client's stream of observations into one space: sequences in, watermarks out.
 //
-// Threads:  Submit from one thread (the reader); TakeProgress and Reached from one other (the writer); Close from any, once
-//           both are done. Workers advance the watermarks.
+// Threads:  Submit from one thread (the reader); TakeProgress and Reached from one other (the writer); Close from any, also
+//           while Submit waits, which then returns. Workers advance the watermarks.
 // Ownership: shared by the connection and by what it still has in the queue; a closed stream's accepted work is finished.
 // Blocking: Submit waits for room in the queue (at most queue.max_wait) and for the writer to take rejections; nothing
 //           else waits.

@@ -10,8 +10,9 @@ class BatchHandler {
  public:
   virtual ~BatchHandler() = default;
 
-  // The slices leave the lane; their room in the queue is free again. Does not throw.
-  virtual void Started(const Batch& batch, size_t worker) = 0;
+  // The slices have left the lane; their room in the queue is free again. `stolen`: not by the lane's home worker. Does
+  // not throw.
+  virtual void Started(const Batch& batch, size_t worker, bool stolen) = 0;
   // Commits one space's part of a batch. May throw or fail, and then none of it may have taken effect: the pool tries
   // again with one observation at a time.
   virtual absl::Status Commit(const Portion& portion) = 0;

@@ -41,7 +41,7 @@ struct Frame {
   // The sequence of each observation; empty when they are first_sequence, first_sequence + 1, ...
   std::vector<uint64_t> sequences;
   uint64_t first_sequence = 0;
-  uint64_t bytes = 0;  // Memory it keeps while it waits, roughly.
+  uint64_t bytes_each = 0;  // Memory each observation keeps while it waits, on average.
   Priority priority = Priority::kNormal;
   MonotonicTime arrived{};
   int64_t arrived_wall_us = 0;

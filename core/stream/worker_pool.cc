@@ -178,7 +178,7 @@ bool WorkerPool::Turn(size_t index) {
   }
   worker.batches.fetch_add(1, std::memory_order_relaxed);
   OfferBatches(home);
-  Process(*batch, index);
+  Process(*batch, index, home != index);
   uint64_t slices = 0;
   for (const Portion& portion : batch->portions) {
     for (const Slice& slice : portion.slices) slices += slice.last ? 1 : 0;
@@ -189,8 +189,8 @@ bool WorkerPool::Turn(size_t index) {
   return true;
 }
 
-void WorkerPool::Process(Batch& batch, size_t worker) {
-  handler_->Started(batch, worker);
+void WorkerPool::Process(const Batch& batch, size_t worker, bool stolen) {
+  handler_->Started(batch, worker, stolen);
   for (const Portion& portion : batch.portions) {
     bool threw = false;
     absl::Status status;

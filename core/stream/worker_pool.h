@@ -80,7 +80,7 @@ class WorkerPool {
   // Takes and processes one batch; false when there was none.
   bool Turn(size_t index);
   std::optional<size_t> Victim(size_t thief) const;
-  void Process(Batch& batch, size_t worker);
+  void Process(const Batch& batch, size_t worker, bool stolen);
   void RetryOneByOne(const Portion& portion);
   // Becomes awake if it was idle, and runs as a task.
   bool Wake(size_t index);

@@ -1,0 +1,376 @@
+#include "core/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <random>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/ingest.h"
+#include "core/journal/memory_journal.h"
+#include "core/observation_check.h"
+#include "core/recaller.h"
+#include "core/space_registry.h"
+#include "core/stream_state.h"
+
+namespace engram {
+namespace {
+
+uint64_t RandomId() {
+  std::random_device device;
+  return (static_cast<uint64_t>(device()) << 32) | device() | 1;
+}
+
+class EngineImpl;
+
+// One connection of a stream.
+class StreamConnection final : public ObserveStream {
+ public:
+  StreamConnection(EngineImpl* engine, std::shared_ptr<Space> space, std::shared_ptr<StreamState> state, AckLevel level,
+                   StreamListener* listener);
+  ~StreamConnection() override { Close(); }
+
+  const std::string& id() const override { return state_->id(); }
+  uint64_t first_expected() const override { return first_expected_; }
+  uint32_t dimension() const override {
+    const SpaceIndex* index = space_->index();
+    return index == nullptr ? 0 : index->options().dimension;
+  }
+  void Submit(uint64_t first_sequence, Priority priority, ObservationBatch batch) override;
+  StreamProgress TakeProgress() override;
+  bool Reached() const override { return state_->Reached(generation_); }
+  void Close() override;
+
+ private:
+  // Constant after construction.
+  EngineImpl* const engine_;
+  const std::shared_ptr<Space> space_;
+  const std::shared_ptr<StreamState> state_;
+  const uint64_t generation_;
+  const uint64_t first_expected_;
+  // Atomic: Close may come from both of the connection's threads.
+  std::atomic<bool> closed_{false};
+};
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(std::shared_ptr<const Settings> settings, EngineDeps deps)
+      : clock_(deps.clock),
+        metrics_(deps.metrics),
+        journal_(deps.journal != nullptr ? std::move(deps.journal) : std::make_unique<MemoryJournal>(RandomId())),
+        unknown_space_(deps.metrics->AddSpace("-")),
+        registry_(settings->num_workers, deps.clock, deps.metrics),
+        ingest_(*settings, journal_.get(), deps.executor, deps.clock, deps.metrics),
+        recaller_(&ingest_, journal_.get(), deps.executor, deps.clock),
+        settings_(std::move(settings)) {
+    metrics_->AddGaugeSource([this](const GaugeSink& sink) { ReadGauges(sink); });
+  }
+  ~EngineImpl() override { metrics_->ClearGaugeSources(); }
+
+  absl::StatusOr<std::shared_ptr<ObserveStream>> OpenStream(const StreamRequest& request,
+                                                            StreamListener* listener) override {
+    if (!ingest_.admitting()) return absl::UnavailableError("the daemon is draining");
+    ENGRAM_RETURN_IF_ERROR(CheckStreamId(request.stream_id));
+    const auto settings = this->settings();
+    ENGRAM_ASSIGN_OR_RETURN(const std::shared_ptr<Space> space, registry_.FindOrCreate(request.space, *settings));
+    std::shared_ptr<StreamState> state;
+    if (request.stream_id.empty()) {
+      state = std::make_shared<StreamState>(fmt::format("s-{:016x}", RandomId()), space.get());
+    } else {
+      ENGRAM_ASSIGN_OR_RETURN(state, space->FindStream(request.stream_id, settings->limits_max_streams_per_space));
+      const uint64_t received = state->received_through();
+      if (!request.resume && received > 0) {
+        return absl::AlreadyExistsError(
+            fmt::format("stream '{}' of space '{}' has {} observations; resume it from {} or choose another stream_id",
+                        request.stream_id, request.space, received, received + 1));
+      }
+    }
+    return std::make_shared<StreamConnection>(this, space, std::move(state), request.ack_level, listener);
+  }
+
+  absl::StatusOr<ObserveOutcome> Observe(const std::string& space, ObservationBatch batch, Priority priority,
+                                         AckLevel level, MonotonicTime deadline) override;
+
+  absl::StatusOr<RecallAnswer> Recall(const RecallQuery& query, MonotonicTime deadline) override {
+    const MonotonicTime begin = clock_->Now();
+    const auto space = registry_.Find(query.space);
+    Series& series = space.ok() ? (*space)->series() : *unknown_space_;
+    absl::StatusOr<RecallAnswer> answer =
+        space.ok() ? recaller_.Recall(*space, query, *settings(), deadline) : absl::StatusOr<RecallAnswer>(space.status());
+    series.Add(MetricId::kRecallRequests, 1, static_cast<size_t>(answer.status().code()));
+    if (!answer.ok()) return answer;
+    recalls_total_.fetch_add(1, std::memory_order_relaxed);
+    series.Add(MetricId::kRecallHits, answer->hits.size());
+    series.Add(MetricId::kRecallTailScanned, answer->tail_scanned);
+    series.Add(MetricId::kRecallGraphCandidates, answer->graph_candidates);
+    series.Observe(MetricId::kRecallLatency, std::chrono::nanoseconds(clock_->Now() - begin).count());
+    return answer;
+  }
+
+  absl::StatusOr<GetAnswer> Get(const std::string& space, std::span<const std::string> ids) override {
+    ENGRAM_ASSIGN_OR_RETURN(const auto found, registry_.Find(space));
+    return recaller_.Get(found, ids);
+  }
+
+  absl::StatusOr<ForgetAnswer> Forget(const ForgetQuery& query) override {
+    ENGRAM_ASSIGN_OR_RETURN(const auto found, registry_.Find(query.space));
+    return recaller_.Forget(found, query);
+  }
+
+  absl::StatusOr<SpaceInfo> CreateSpace(const std::string& name, const SpaceConfig& config) override {
+    ENGRAM_ASSIGN_OR_RETURN(const auto space, registry_.Create(name, config, *settings()));
+    return space->Info();
+  }
+
+  absl::StatusOr<SpaceInfo> GetSpace(const std::string& name) override {
+    ENGRAM_ASSIGN_OR_RETURN(const auto space, registry_.Find(name));
+    return space->Info();
+  }
+
+  std::vector<SpaceInfo> ListSpaces(const std::string& prefix, const std::string& after, size_t limit) override {
+    std::vector<SpaceInfo> infos;
+    for (const auto& space : registry_.List(prefix, after, limit)) infos.push_back(space->Info());
+    return infos;
+  }
+
+  absl::StatusOr<SpaceInfo> UpdateSpace(const std::string& name, const SpaceChange& change) override {
+    ENGRAM_ASSIGN_OR_RETURN(const auto space, registry_.Find(name));
+    if (change.ef_search && (*change.ef_search < 10 || *change.ef_search > 4096)) {
+      return absl::InvalidArgumentError(fmt::format("ef_search {} is not in 10..4096", *change.ef_search));
+    }
+    space->Change(change);
+    return space->Info();
+  }
+
+  absl::StatusOr<uint64_t> DeleteSpace(const std::string& name) override {
+    ENGRAM_ASSIGN_OR_RETURN(const auto space, registry_.Remove(name));
+    space->Drop();
+    ingest_.EndStreams(space.get(), absl::NotFoundError(fmt::format("space '{}' was deleted", name)));
+    const JournalRecord record{RecordType::kSpaceDropped, name, {}};
+    ENGRAM_ASSIGN_OR_RETURN(const uint64_t position, journal_->Append(record));
+    ingest_.Journaled(record);
+    ingest_.applied().Applied(position);
+    return space->Info().live;
+  }
+
+  EngineStatus ReadStatus() override;
+  Durability durability() const override { return journal_->durability(); }
+
+  void ApplySettings(std::shared_ptr<const Settings> settings) override ABSL_LOCKS_EXCLUDED(mu_) {
+    ingest_.Tune(*settings);
+    MutexLock lock(mu_);
+    settings_ = std::move(settings);
+  }
+  std::shared_ptr<const Settings> settings() const override ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    return settings_;
+  }
+
+  void StopAdmitting() override { ingest_.StopAdmitting(); }
+  void ResumeAdmitting() override { ingest_.ResumeAdmitting(); }
+  bool AwaitDrained(MonotonicTime deadline) override { return ingest_.AwaitDrained(deadline); }
+
+  Ingest& ingest() { return ingest_; }
+
+ private:
+  void ReadGauges(const GaugeSink& sink);
+
+  // Constant after construction; each synchronises itself.
+  Clock* const clock_;
+  Metrics* const metrics_;
+  const std::unique_ptr<Journal> journal_;
+  // Counts what names a space that is not there; '-' can be no space's name.
+  const std::shared_ptr<Series> unknown_space_;
+  SpaceRegistry registry_;
+  Ingest ingest_;
+  Recaller recaller_;
+  // Atomic: a sum.
+  std::atomic<uint64_t> recalls_total_{0};
+
+  mutable Mutex mu_;
+  std::shared_ptr<const Settings> settings_ ABSL_GUARDED_BY(mu_);
+
+  // Where a worker's busy time stood at the last scrape.
+  struct Scrape {
+    MonotonicTime at{};
+    std::vector<Duration> busy;
+  };
+  Mutex scrape_mu_;
+  Scrape scrape_ ABSL_GUARDED_BY(scrape_mu_);
+};
+
+StreamConnection::StreamConnection(EngineImpl* engine, std::shared_ptr<Space> space, std::shared_ptr<StreamState> state,
+                                   AckLevel level, StreamListener* listener)
+    : engine_(engine),
+      space_(std::move(space)),
+      state_(std::move(state)),
+      generation_(state_->Attach(level, listener)),
+      first_expected_(state_->received_through() + 1) {
+  engine_->ingest().Connect(space_.get(), state_.get());
+}
+
+void StreamConnection::Submit(uint64_t first_sequence, Priority priority, ObservationBatch batch) {
+  if (!state_->Current(generation_)) return;
+  engine_->ingest().Submit(space_, state_, generation_, first_sequence, priority, std::move(batch), *engine_->settings());
+}
+
+StreamProgress StreamConnection::TakeProgress() {
+  StreamProgress progress = state_->Take(generation_);
+  // While the level is not normal, each look is a fresh one.
+  if (progress.pressure_due) progress.pressure = engine_->ingest().ReadPressure();
+  if (progress.pressure_due) {
+    space_->series().Add(MetricId::kBackpressureActivations, 1,
+                         static_cast<size_t>(progress.pressure.level) - static_cast<size_t>(PressureLevel::kNormal));
+  }
+  return progress;
+}
+
+void StreamConnection::Close() {
+  if (closed_.exchange(true)) return;
+  state_->Detach(generation_);
+  engine_->ingest().Disconnect(state_.get());
+}
+
+// Waits for its own acknowledgement.
+class OneShotListener final : public StreamListener {
+ public:
+  explicit OneShotListener(Clock* clock) : clock_(clock) {}
+  void OnProgress() noexcept override {
+    MutexLock lock(mu_);
+    moved_ = true;
+    cv_.NotifyAll();
+  }
+  // False at the deadline.
+  bool Await(MonotonicTime deadline) {
+    MutexLock lock(mu_);
+    bool in_time = true;
+    while (!moved_ && in_time) in_time = clock_->WaitUntil(cv_, mu_, deadline);
+    return std::exchange(moved_, false);
+  }
+
+ private:
+  Clock* const clock_;
+  Mutex mu_;
+  CondVar cv_;
+  bool moved_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+absl::StatusOr<ObserveOutcome> EngineImpl::Observe(const std::string& space, ObservationBatch batch, Priority priority,
+                                                   AckLevel level, MonotonicTime deadline) {
+  const size_t count = batch.observations.size();
+  const auto most = settings()->limits_max_batch_observations;
+  if (count == 0 || count > most) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} observations given, 1..{} (limits.max_batch_observations) are allowed", count, most));
+  }
+  ObserveOutcome outcome;
+  for (const ObservationView& observation : batch.observations) outcome.ids.emplace_back(observation.id);
+  OneShotListener listener(clock_);
+  StreamRequest request;
+  request.space = space;
+  request.ack_level = level;
+  ENGRAM_ASSIGN_OR_RETURN(const std::shared_ptr<ObserveStream> stream, OpenStream(request, &listener));
+  stream->Submit(1, priority, std::move(batch));
+  while (true) {
+    StreamProgress progress = stream->TakeProgress();
+    for (Rejected& rejected : progress.rejected) outcome.rejected.push_back(std::move(rejected));
+    outcome.token = level == AckLevel::kReceived ? Token{} : progress.token;
+    if (stream->Reached()) {
+      // Refusals of the last batch may have come between the look at the progress and this one.
+      for (Rejected& rejected : stream->TakeProgress().rejected) outcome.rejected.push_back(std::move(rejected));
+      break;
+    }
+    if (!progress.ended.ok() && !absl::IsUnavailable(progress.ended)) return progress.ended;
+    if (!listener.Await(deadline)) {
+      return absl::DeadlineExceededError(fmt::format("{} observations accepted, {} durable, {} indexed at the deadline",
+                                                     progress.received_through, progress.durable_through,
+                                                     progress.indexed_through));
+    }
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (outcome.ids[i].empty()) outcome.ids[i] = fmt::format("{}/{}", stream->id(), i + 1);
+  }
+  outcome.accepted = static_cast<uint32_t>(count);
+  for (const Rejected& rejected : outcome.rejected) {
+    outcome.accepted -= rejected.count;
+    for (uint32_t i = 0; i < rejected.count; ++i) outcome.ids[rejected.sequence - 1 + i].clear();
+  }
+  return outcome;
+}
+
+EngineStatus EngineImpl::ReadStatus() {
+  EngineStatus status;
+  const WorkerPool& pool = ingest_.pool();
+  status.queue_depth = ingest_.gate().depth();
+  status.queue_capacity = ingest_.gate().capacity();
+  status.pressure = ingest_.pressure();
+  for (size_t i = 0; i < pool.lanes(); ++i) {
+    const WorkerPool::WorkerReading reading = pool.Read(i);
+    status.lanes.push_back({pool.lane(i).DepthOf(Priority::kHigh), pool.lane(i).DepthOf(Priority::kNormal),
+                            reading.batches, reading.stolen, reading.busy});
+  }
+  status.recalls_waiting = recaller_.waiting();
+  status.streams = ingest_.connections();
+  status.recalls_total = recalls_total_.load(std::memory_order_relaxed);
+  status.draining = !ingest_.admitting();
+  const auto spaces = registry_.List("", "", std::numeric_limits<size_t>::max());
+  status.spaces = spaces.size();
+  for (const auto& space : spaces) {
+    const SpaceInfo info = space->Info();
+    status.observations_live += info.live;
+    status.link_backlog += info.link_backlog;
+    status.resident_bytes += info.resident_bytes;
+  }
+  status.observations_total = ingest_.committed_total();
+  status.rejected_total = ingest_.refused_total();
+  return status;
+}
+
+void EngineImpl::ReadGauges(const GaugeSink& sink) {
+  const EngineStatus status = ReadStatus();
+  uint64_t high = 0;
+  uint64_t normal = 0;
+  std::vector<Duration> busy;
+  for (const LaneReading& lane : status.lanes) {
+    high += lane.depth_high;
+    normal += lane.depth_normal;
+    busy.push_back(lane.busy);
+  }
+  sink(MetricId::kQueueDepth, "", 0, static_cast<double>(high));
+  sink(MetricId::kQueueDepth, "", 1, static_cast<double>(normal));
+  sink(MetricId::kActiveSessions, "", 0, static_cast<double>(status.streams));
+  sink(MetricId::kQueueMemory, "", 0, static_cast<double>(ingest_.queue_bytes()));
+  sink(MetricId::kRecallWaiting, "", 0, static_cast<double>(status.recalls_waiting));
+  sink(MetricId::kSpaces, "", 0, static_cast<double>(status.spaces));
+  {
+    const MonotonicTime now = clock_->Now();
+    MutexLock lock(scrape_mu_);
+    scrape_.busy.resize(busy.size());
+    const double elapsed = std::chrono::duration<double>(now - scrape_.at).count();
+    for (size_t i = 0; i < busy.size(); ++i) {
+      const double share = std::chrono::duration<double>(busy[i] - scrape_.busy[i]).count() / elapsed;
+      sink(MetricId::kWorkerUtilization, fmt::format("{}", i), 0, std::clamp(share * 100, 0.0, 100.0));
+    }
+    scrape_ = {now, std::move(busy)};
+  }
+  const double level = static_cast<double>(status.pressure) - static_cast<double>(PressureLevel::kNormal);
+  for (const auto& space : registry_.List("", "", std::numeric_limits<size_t>::max())) {
+    const SpaceInfo info = space->Info();
+    sink(MetricId::kBackpressureState, info.name, 0, level);
+    sink(MetricId::kLinkBacklog, info.name, 0, static_cast<double>(info.link_backlog));
+    sink(MetricId::kSpaceLive, info.name, 0, static_cast<double>(info.live));
+    sink(MetricId::kSpaceResident, info.name, 0, static_cast<double>(info.resident_bytes));
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> Engine::Create(std::shared_ptr<const Settings> settings, EngineDeps deps) {
+  ENGRAM_CHECK(deps.clock != nullptr && deps.executor != nullptr && deps.metrics != nullptr);
+  return std::make_unique<EngineImpl>(std::move(settings), std::move(deps));
+}
+
+}  // namespace engram

@@ -1,0 +1,413 @@
+#include "core/ingest.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/observation_check.h"
+
+namespace engram {
+namespace {
+
+WorkerTuning TuningOf(const Settings& settings) {
+  return {settings.min_batch_size, settings.max_batch_size, settings.steal_threshold,
+          std::chrono::duration_cast<Duration>(settings.idle_sleep_ms)};
+}
+
+absl::Status Draining() { return absl::UnavailableError("the daemon is draining"); }
+
+}  // namespace
+
+Ingest::Ingest(const Settings& settings, Journal* journal, Executor* executor, Clock* clock, Metrics* metrics)
+    : journal_(journal),
+      executor_(executor),
+      clock_(clock),
+      metrics_(metrics),
+      gate_(settings.queue_capacity, settings.queue_high_priority_ratio, clock),
+      pressure_(settings.queue_capacity),
+      applied_(clock),
+      pool_(settings.num_workers, settings.queue_capacity, TuningOf(settings), this, executor, clock) {}
+
+Ingest::~Ingest() {
+  stopping_.store(true);
+  gate_.Shut();
+  pool_.AwaitIdle(MonotonicTime::max());
+  // No batch is left that could start linking; what is linking stops at its next look at stopping_.
+  executor_->AwaitIdle();
+}
+
+void Ingest::Tune(const Settings& settings) { pool_.Tune(TuningOf(settings)); }
+
+// --- admission ---
+
+void Ingest::Submit(const std::shared_ptr<Space>& space, const std::shared_ptr<StreamState>& stream,
+                    uint64_t generation, uint64_t first_sequence, Priority priority, ObservationBatch batch,
+                    const Settings& settings) {
+  const uint64_t count = batch.observations.size();
+  if (count == 0 || !stream->AwaitRejectedRoom(generation)) return;
+  const uint64_t last = first_sequence + count - 1;
+  const uint64_t expected = stream->received_through() + 1;
+  if (count > settings.limits_max_batch_observations) {
+    return RefuseForNow(*space, *stream, first_sequence, last, RejectReason::kInvalidSequence,
+                        absl::OutOfRangeError(fmt::format(
+                            "batch has {} observations, limits.max_batch_observations is {}; send smaller ones", count,
+                            settings.limits_max_batch_observations)),
+                        Duration{0});
+  }
+  if (first_sequence == 0 || last < first_sequence || first_sequence > expected) {
+    return RefuseForNow(*space, *stream, first_sequence, last, RejectReason::kInvalidSequence,
+                        absl::OutOfRangeError(fmt::format("batch begins at sequence {}, the next expected is {}",
+                                                          first_sequence, expected)),
+                        Duration{0});
+  }
+  const uint64_t known = std::min(expected - first_sequence, count);
+  if (known > 0) {
+    CountRefused(*space, RejectReason::kDuplicate, known);
+    stream->Repeated();
+    if (known == count) return;
+  }
+  if (!admitting()) {
+    return RefuseForNow(*space, *stream, first_sequence + known, last, RejectReason::kDraining, Draining(), Duration{0});
+  }
+  Checked checked = Check(*space, first_sequence, known, std::move(batch), settings);
+  checked.frame->priority = priority;
+  checked.frame->stream = stream;
+  Admit(space, stream, generation, checked, last, settings);
+}
+
+Ingest::Checked Ingest::Check(Space& space, uint64_t first_sequence, uint64_t skip, ObservationBatch batch,
+                              const Settings& settings) {
+  // One per reader thread; keeps its memory.
+  thread_local DuplicateFinder seen;
+  Checked checked;
+  checked.frame = std::make_shared<Frame>();
+  Frame& frame = *checked.frame;
+  frame.first_sequence = first_sequence;
+  frame.arrived = clock_->Now();
+  frame.arrived_wall_us = clock_->WallMicros();
+  frame.batch = std::move(batch);
+  auto& observations = frame.batch.observations;
+  const size_t count = observations.size();
+  uint64_t bytes = 0;
+  size_t kept = 0;
+  seen.Begin(count);
+  for (size_t place = skip; place < count; ++place) {
+    const ObservationView& observation = observations[place];
+    absl::Status status = CheckObservation(observation, space.metric(), settings);
+    if (status.ok()) status = space.FixDimension(observation.embedding.dimension);
+    if (status.ok()) {
+      // Observations before `kept` have moved to the front; the finder compares only those.
+      if (kept != place) observations[kept] = observation;
+      if (const int64_t earlier = seen.Add(observations, kept); earlier >= 0) {
+        status = absl::InvalidArgumentError(
+            fmt::format("id '{}' is twice in one batch, first at sequence {}", observations[kept].id,
+                        frame.sequences.empty() ? first_sequence + static_cast<uint64_t>(earlier)
+                                                : frame.sequences[static_cast<size_t>(earlier)]));
+      }
+    }
+    if (!status.ok()) {
+      if (frame.sequences.empty() && kept > 0) {
+        for (size_t i = 0; i < kept; ++i) frame.sequences.push_back(first_sequence + skip + i);
+      }
+      checked.invalid.push_back({first_sequence + place, 1, std::move(status), Duration{0}});
+      continue;
+    }
+    if (!checked.invalid.empty() || skip > 0) frame.sequences.push_back(first_sequence + place);
+    bytes += sizeof(ObservationView) + observation.embedding.bytes() + observation.content.size();
+    ++kept;
+  }
+  observations.resize(kept);
+  frame.bytes_each = kept == 0 ? 0 : bytes / kept;
+  return checked;
+}
+
+void Ingest::Queue(const std::shared_ptr<Space>& space, StreamState& stream, const Checked& checked, size_t* invalid,
+                   uint32_t begin, uint32_t end, uint64_t through) {
+  // Refusals are named before any acknowledgement can cover them.
+  while (*invalid < checked.invalid.size() && checked.invalid[*invalid].sequence <= through) {
+    stream.Reject(checked.invalid[(*invalid)++]);
+    CountRefused(*space, RejectReason::kInvalid, 1);
+  }
+  const uint32_t size = end - begin;
+  space->Queued(size);
+  queue_bytes_.fetch_add(size * checked.frame->bytes_each, std::memory_order_relaxed);
+  stream.Received(through);
+  Slice slice;
+  slice.frame = checked.frame;
+  slice.begin = begin;
+  slice.end = end;
+  slice.through_sequence = through;
+  slice.queued = clock_->Now();
+  pool_.Push(space->lane(), space, std::move(slice));
+}
+
+void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<StreamState>& stream,
+                   uint64_t generation, const Checked& checked, uint64_t last_sequence, const Settings& settings) {
+  const Frame& frame = *checked.frame;
+  const auto total = static_cast<uint32_t>(frame.batch.observations.size());
+  size_t invalid = 0;
+  if (total == 0) {
+    // Nothing to store, but the watermarks move past it when its turn comes.
+    return Queue(space, *stream, checked, &invalid, 0, 0, last_sequence);
+  }
+  const Space::Allowance allowance = space->Allow(total, frame.arrived);
+  const auto allowed = static_cast<uint32_t>(allowance.granted);
+  const MonotonicTime deadline = frame.arrived + settings.queue_max_wait;
+  uint32_t place = 0;
+  while (place < allowed) {
+    const auto granted = static_cast<uint32_t>(gate_.TakeUpTo(frame.priority, allowed - place));
+    if (granted > 0) {
+      NoteDepth();
+      const uint32_t end = place + granted;
+      Queue(space, *stream, checked, &invalid, place, end, end == total ? last_sequence : frame.SequenceOf(end) - 1);
+      place = end;
+      continue;
+    }
+    const bool room = gate_.AwaitRoom(frame.priority, allowed - place, deadline);
+    // A connection that is over sends no more; what was queued is finished all the same.
+    if (!stream->Current(generation)) return space->ReturnAllowance(allowed - place);
+    if (room) continue;
+    space->ReturnAllowance(allowed - place);
+    const uint64_t from = frame.SequenceOf(place);
+    if (!admitting()) {
+      return RefuseForNow(*space, *stream, from, last_sequence, RejectReason::kDraining, Draining(), Duration{0});
+    }
+    return RefuseForNow(*space, *stream, from, last_sequence, RejectReason::kOverCapacity,
+                        absl::ResourceExhaustedError(fmt::format("the queue is full: {} of {} observations wait",
+                                                                 gate_.depth(), gate_.capacity())),
+                        gate_.RetryAfter());
+  }
+  if (place == total) return;
+  RefuseForNow(*space, *stream, frame.SequenceOf(place), last_sequence, allowance.reason, allowance.refusal,
+               allowance.retry_after);
+}
+
+void Ingest::CountRefused(Space& space, RejectReason reason, uint64_t count) {
+  space.series().Add(MetricId::kRejected, count, static_cast<size_t>(reason));
+  refused_total_.fetch_add(count, std::memory_order_relaxed);
+}
+
+void Ingest::RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint64_t through, RejectReason reason,
+                          absl::Status why, Duration retry_after) {
+  const uint64_t count = through - from + 1;
+  CountRefused(space, reason, count);
+  stream.Reject({from, static_cast<uint32_t>(count), std::move(why), retry_after});
+}
+
+// --- connections and pressure ---
+
+void Ingest::Connect(const Space* space, StreamState* stream) {
+  const PressureReading reading = ReadPressure();
+  MutexLock lock(mu_);
+  Connection& connection = connections_[stream];
+  connection.space = space;
+  ++connection.count;
+  if (reading.level != PressureLevel::kNormal) stream->NotePressure(reading);
+}
+
+void Ingest::Disconnect(StreamState* stream) {
+  MutexLock lock(mu_);
+  const auto at = connections_.find(stream);
+  if (at != connections_.end() && --at->second.count == 0) connections_.erase(at);
+}
+
+void Ingest::EndStreams(const Space* space, const absl::Status& why) {
+  MutexLock lock(mu_);
+  for (const auto& [stream, connection] : connections_) {
+    if (connection.space == space) stream->End(why);
+  }
+}
+
+uint64_t Ingest::connections() const {
+  MutexLock lock(mu_);
+  uint64_t sum = 0;
+  for (const auto& [stream, connection] : connections_) sum += connection.count;
+  return sum;
+}
+
+void Ingest::StopAdmitting() {
+  admitting_.store(false, std::memory_order_release);
+  gate_.Shut();
+  MutexLock lock(mu_);
+  for (const auto& [stream, connection] : connections_) stream->EndWhenReached(Draining());
+}
+
+void Ingest::ResumeAdmitting() {
+  gate_.Reopen();
+  admitting_.store(true, std::memory_order_release);
+  MutexLock lock(mu_);
+  for (const auto& [stream, connection] : connections_) stream->Reopen();
+}
+
+PressureReading Ingest::ReadPressure() const {
+  PressureReading reading;
+  reading.level = pressure_.level();
+  reading.depth = gate_.depth();
+  reading.capacity = gate_.capacity();
+  if (reading.level != PressureLevel::kNormal) reading.retry_after = gate_.RetryAfter();
+  return reading;
+}
+
+void Ingest::NoteDepth() {
+  if (!pressure_.Update(gate_.depth())) return;
+  const PressureReading reading = ReadPressure();
+  MutexLock lock(mu_);
+  for (const auto& [stream, connection] : connections_) stream->NotePressure(reading);
+}
+
+// --- batches ---
+
+void Ingest::Started(const Batch& batch, size_t worker, bool stolen) {
+  const MonotonicTime now = clock_->Now();
+  Series& series = metrics_->worker(worker);
+  series.Add(MetricId::kBatches);
+  if (stolen) series.Add(MetricId::kStolen);
+  series.Observe(MetricId::kBatchSize, static_cast<int64_t>(batch.observations));
+  std::array<uint64_t, 2> left{};
+  uint64_t bytes = 0;
+  for (const Portion& portion : batch.portions) {
+    for (const Slice& slice : portion.slices) {
+      const Priority priority = slice.frame->priority;
+      left[priority == Priority::kHigh ? 1 : 0] += slice.size();
+      bytes += slice.size() * slice.frame->bytes_each;
+      metrics_->process().Observe(MetricId::kQueueWait, std::chrono::nanoseconds(now - slice.queued).count(),
+                                  slice.size(), priority == Priority::kHigh ? 0 : 1);
+    }
+  }
+  queue_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  gate_.Release(Priority::kNormal, left[0]);
+  gate_.Release(Priority::kHigh, left[1]);
+  NoteDepth();
+}
+
+absl::Status Ingest::Commit(const Portion& portion) {
+  Space& space = static_cast<Space&>(*portion.space);
+  if (space.dropped()) {
+    const absl::Status gone = absl::NotFoundError(fmt::format("space '{}' was deleted", space.name()));
+    for (const Slice& slice : portion.slices) Refuse({portion.space, {slice}}, gone);
+    return absl::OkStatus();
+  }
+  // Scratch of this worker's thread; keeps its memory.
+  thread_local std::vector<ObservationView> observations;
+  thread_local std::string ids;
+  observations.clear();
+  ids.clear();
+  size_t id_bytes = 0;
+  for (const Slice& slice : portion.slices) {
+    const auto& stream = static_cast<const StreamState&>(*slice.frame->stream);
+    for (uint32_t place = slice.begin; place < slice.end; ++place) {
+      ObservationView& observation = observations.emplace_back(slice.frame->batch.observations[place]);
+      if (observation.observed_at_us == 0) observation.observed_at_us = slice.frame->arrived_wall_us;
+      if (observation.id.empty()) id_bytes += stream.id().size() + 21;
+    }
+  }
+  // Reserved in full, so that the views into it stay true.
+  ids.reserve(id_bytes);
+  size_t next = 0;
+  for (const Slice& slice : portion.slices) {
+    const auto& stream = static_cast<const StreamState&>(*slice.frame->stream);
+    for (uint32_t place = slice.begin; place < slice.end; ++place) {
+      ObservationView& observation = observations[next++];
+      if (!observation.id.empty()) continue;
+      const size_t begin = ids.size();
+      fmt::format_to(std::back_inserter(ids), "{}/{}", stream.id(), slice.frame->SequenceOf(place));
+      observation.id = std::string_view(ids).substr(begin);
+    }
+  }
+  if (observations.empty()) {
+    const SpaceIndex* index = space.index();
+    Acknowledge(space, portion, 0, index == nullptr ? 0 : static_cast<Ordinal>(index->size()));
+    return absl::OkStatus();
+  }
+  const JournalRecord record{RecordType::kObservations, space.name(), observations};
+  ENGRAM_ASSIGN_OR_RETURN(const uint64_t position, journal_->Append(record));
+  const MonotonicTime durable = clock_->Now();
+  Ordinal end;
+  try {
+    end = space.Apply(observations, clock_->WallMicros());
+  } catch (...) {
+    // The position must not hold up the watermark; what failed is tried again as records of its own.
+    applied_.Applied(position);
+    throw;
+  }
+  applied_.Applied(position);
+  const MonotonicTime searchable = clock_->Now();
+  for (const Slice& slice : portion.slices) {
+    const auto since = [&](MonotonicTime t) { return std::chrono::nanoseconds(t - slice.frame->arrived).count(); };
+    space.series().Observe(MetricId::kTimeToDurable, since(durable), slice.size());
+    space.series().Observe(MetricId::kTimeToSearchable, since(searchable), slice.size());
+  }
+  Journaled(record);
+  Acknowledge(space, portion, position, end);
+  if (space.index()->link_backlog() > 0) ScheduleLinking(std::static_pointer_cast<Space>(portion.space));
+  return absl::OkStatus();
+}
+
+void Ingest::Journaled(const JournalRecord& record) {
+  metrics_->process().Add(MetricId::kJournalRecords);
+  metrics_->process().Add(MetricId::kJournalBytes, record.bytes());
+}
+
+void Ingest::Acknowledge(Space& space, const Portion& portion, uint64_t position, Ordinal end) {
+  const MonotonicTime now = clock_->Now();
+  for (const Slice& slice : portion.slices) {
+    const Frame& frame = *slice.frame;
+    space.Queued(-static_cast<int64_t>(slice.size()));
+    committed_total_.fetch_add(slice.size(), std::memory_order_relaxed);
+    space.series().Add(MetricId::kObservations, slice.size(), frame.priority == Priority::kHigh ? 0 : 1);
+    space.series().Observe(MetricId::kObservationLatency, std::chrono::nanoseconds(now - frame.arrived).count(),
+                           slice.size());
+    static_cast<StreamState&>(*frame.stream).Committed(slice.through_sequence, {journal_->id(), position}, end);
+  }
+}
+
+void Ingest::Refuse(const Portion& portion, const absl::Status& why) {
+  Space& space = static_cast<Space&>(*portion.space);
+  const Slice& slice = portion.slices.front();
+  StreamState& stream = static_cast<StreamState&>(*slice.frame->stream);
+  const RejectReason reason = absl::IsNotFound(why) ? RejectReason::kSpaceDropped : RejectReason::kFailed;
+  for (uint32_t place = slice.begin; place < slice.end; ++place) {
+    stream.Reject({slice.frame->SequenceOf(place), 1, why, Duration{0}});
+  }
+  space.Queued(-static_cast<int64_t>(slice.size()));
+  CountRefused(space, reason, slice.size());
+  const SpaceIndex* index = space.index();
+  stream.Committed(slice.through_sequence, {journal_->id(), 0}, index == nullptr ? 0 : static_cast<Ordinal>(index->size()));
+}
+
+void Ingest::Failed(size_t worker, bool threw) {
+  metrics_->worker(worker).Add(MetricId::kBatchFailures, 1,
+                               static_cast<size_t>(threw ? BatchError::kException : BatchError::kStatus));
+}
+
+// --- linking ---
+
+void Ingest::ScheduleLinking(const std::shared_ptr<Space>& space) {
+  if (stopping_.load() || !space->ClaimLinking()) return;
+  executor_->Submit(WorkClass::kLow, [this, space] { LinkSome(space); });
+}
+
+void Ingest::LinkSome(const std::shared_ptr<Space>& space) {
+  // Short turns: a slot of the low class serves many spaces.
+  constexpr uint32_t kTurn = 128;
+  SpaceIndex& index = *space->index();
+  const uint32_t linked = index.Link(kTurn, [this] { return recalls_.load(std::memory_order_relaxed) > 0; });
+  space->series().Add(MetricId::kLinked, linked);
+  {
+    MutexLock lock(mu_);
+    for (const auto& [stream, connection] : connections_) {
+      if (connection.space == space.get()) stream->NoteLinked();
+    }
+  }
+  const auto more = [&] { return !stopping_.load() && !space->dropped() && index.link_backlog() > 0; };
+  if (more()) {
+    executor_->Submit(WorkClass::kLow, [this, space] { LinkSome(space); });
+    return;
+  }
+  space->ReleaseLinking();
+  // What was appended before the release found linking claimed.
+  if (more()) ScheduleLinking(space);
+}
+
+}  // namespace engram

@@ -1,0 +1,118 @@
+// The way in: admission of frames, the queue, and the commit of batches to journal and spaces.
+//
+// Threads:  Submit from streams' readers; Commit and the other handler methods from workers; the rest from any.
+// Ownership: executor, clock, journal and metrics outlive it. Its destructor finishes what was admitted.
+// Blocking: Submit for room in the queue. Errors: per observation, to the stream.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <map>
+
+#include "core/engine.h"
+#include "core/journal/applied_watermark.h"
+#include "core/journal/journal.h"
+#include "core/space.h"
+#include "core/stream/batch_handler.h"
+#include "core/stream/capacity_gate.h"
+#include "core/stream/pressure.h"
+#include "core/stream/worker_pool.h"
+#include "core/stream_state.h"
+
+namespace engram {
+
+class Ingest final : public BatchHandler {
+ public:
+  Ingest(const Settings& settings, Journal* journal, Executor* executor, Clock* clock, Metrics* metrics);
+  ~Ingest() override;
+
+  // Takes a frame of a stream whose connection is `generation`; engram.v1.ObservationBatch says what becomes of it.
+  void Submit(const std::shared_ptr<Space>& space, const std::shared_ptr<StreamState>& stream, uint64_t generation,
+              uint64_t first_sequence, Priority priority, ObservationBatch batch, const Settings& settings);
+
+  // A stream's connection, told of pressure and of linking in its space.
+  void Connect(const Space* space, StreamState* stream) ABSL_LOCKS_EXCLUDED(mu_);
+  void Disconnect(StreamState* stream) ABSL_LOCKS_EXCLUDED(mu_);
+  // Ends the connections into the space.
+  void EndStreams(const Space* space, const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
+  uint64_t connections() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  void StopAdmitting() ABSL_LOCKS_EXCLUDED(mu_);
+  void ResumeAdmitting() ABSL_LOCKS_EXCLUDED(mu_);
+  bool admitting() const { return admitting_.load(std::memory_order_acquire); }
+  bool AwaitDrained(MonotonicTime deadline) { return pool_.AwaitIdle(deadline); }
+  void Tune(const Settings& settings);
+
+  CapacityGate& gate() { return gate_; }
+  const CapacityGate& gate() const { return gate_; }
+  const WorkerPool& pool() const { return pool_; }
+  PressureLevel pressure() const { return pressure_.level(); }
+  PressureReading ReadPressure() const;
+  AppliedWatermark& applied() { return applied_; }
+  // Observations since the start.
+  uint64_t committed_total() const { return committed_total_.load(std::memory_order_relaxed); }
+  uint64_t refused_total() const { return refused_total_.load(std::memory_order_relaxed); }
+  uint64_t queue_bytes() const { return queue_bytes_.load(std::memory_order_relaxed); }
+  // Counts a record that was appended.
+  void Journaled(const JournalRecord& record);
+  // Called when a recall begins and ends: linking holds back meanwhile.
+  void RecallBegins() { recalls_.fetch_add(1, std::memory_order_relaxed); }
+  void RecallEnds() { recalls_.fetch_sub(1, std::memory_order_relaxed); }
+
+  // --- BatchHandler ---
+  void Started(const Batch& batch, size_t worker, bool stolen) override;
+  absl::Status Commit(const Portion& portion) override;
+  void Refuse(const Portion& portion, const absl::Status& why) override;
+  void Failed(size_t worker, bool threw) override;
+
+ private:
+  // What is left of a frame after checking: the valid observations, and the refusals among them.
+  struct Checked {
+    std::shared_ptr<Frame> frame;
+    std::vector<Rejected> invalid;
+  };
+  Checked Check(Space& space, uint64_t first_sequence, uint64_t skip, ObservationBatch batch, const Settings& settings);
+  // Queues the frame's observations as far as they are let in; the rest is refused for the moment.
+  void Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<StreamState>& stream, uint64_t generation,
+             const Checked& checked, uint64_t last_sequence, const Settings& settings);
+  void Queue(const std::shared_ptr<Space>& space, StreamState& stream, const Checked& checked, size_t* invalid,
+             uint32_t begin, uint32_t end, uint64_t through);
+  void CountRefused(Space& space, RejectReason reason, uint64_t count);
+  void RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint64_t through, RejectReason reason,
+                    absl::Status why, Duration retry_after);
+  void NoteDepth() ABSL_LOCKS_EXCLUDED(mu_);
+  void ScheduleLinking(const std::shared_ptr<Space>& space);
+  void LinkSome(const std::shared_ptr<Space>& space) ABSL_LOCKS_EXCLUDED(mu_);
+  void Acknowledge(Space& space, const Portion& portion, uint64_t position, Ordinal end);
+
+  // Constant after construction.
+  Journal* const journal_;
+  Executor* const executor_;
+  Clock* const clock_;
+  Metrics* const metrics_;
+
+  CapacityGate gate_;
+  PressureGauge pressure_;
+  AppliedWatermark applied_;
+  // Atomic: sums and flags read by themselves.
+  std::atomic<uint64_t> queue_bytes_{0};
+  std::atomic<uint64_t> committed_total_{0};
+  std::atomic<uint64_t> refused_total_{0};
+  std::atomic<int64_t> recalls_{0};
+  std::atomic<bool> admitting_{true};
+  std::atomic<bool> stopping_{false};
+
+  mutable Mutex mu_;
+  struct Connection {
+    const Space* space;
+    uint32_t count;  // Of connections to this stream; an old one may not have noticed yet that it was replaced.
+  };
+  std::map<StreamState*, Connection> connections_ ABSL_GUARDED_BY(mu_);
+
+  // Last: its workers use all of the above.
+  WorkerPool pool_;
+};
+
+}  // namespace engram

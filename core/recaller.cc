@@ -1,0 +1,232 @@
+#include "core/recaller.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/filter.h"
+#include "core/observation_check.h"
+
+namespace engram {
+namespace {
+
+constexpr uint32_t kWidestWalk = 4096;
+constexpr size_t kMostIds = 1000;
+
+ObservationHit ReadHit(const Space& space, Ordinal ordinal, bool content, bool tags, bool embedding) {
+  const RecordStore& records = space.records();
+  ObservationHit hit;
+  hit.id = space.index()->IdOf(ordinal);
+  hit.observed_at_us = records.ObservedAt(ordinal);
+  hit.confidence = records.Confidence(ordinal);
+  hit.ttl_us = records.Ttl(ordinal);
+  if (content) hit.content = records.Content(ordinal);
+  if (tags) hit.tags = records.Tags(ordinal);
+  if (embedding) hit.embedding = space.index()->VectorOf(ordinal);
+  return hit;
+}
+
+absl::Status CheckIds(size_t count) {
+  if (count >= 1 && count <= kMostIds) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("{} ids given, 1..{} are allowed", count, kMostIds));
+}
+
+}  // namespace
+
+absl::Status Recaller::Check(const Space& space, const RecallQuery& query, const Settings& settings) const {
+  if (query.k == 0 || query.k > settings.limits_max_k) {
+    return absl::InvalidArgumentError(fmt::format("k {} is not in 1..{} (limits.max_k)", query.k, settings.limits_max_k));
+  }
+  if (query.ef > kWidestWalk || (query.ef != 0 && query.ef < query.k)) {
+    return absl::InvalidArgumentError(fmt::format("ef {} is not in k..{}, k is {}", query.ef, kWidestWalk, query.k));
+  }
+  if (query.id.empty()) {
+    ENGRAM_RETURN_IF_ERROR(CheckEmbedding(query.embedding, space.metric(), settings.limits_max_dimension));
+    const SpaceIndex* index = space.index();
+    if (index != nullptr && index->options().dimension != query.embedding.dimension) {
+      return absl::InvalidArgumentError(fmt::format("query has {} dimensions, space '{}' has {}",
+                                                    query.embedding.dimension, space.name(),
+                                                    index->options().dimension));
+    }
+  }
+  if (query.min_similarity && !(*query.min_similarity == *query.min_similarity)) {
+    return absl::InvalidArgumentError("min_similarity is not a number");
+  }
+  return CheckFilter(query.filter);
+}
+
+absl::Status Recaller::AwaitToken(const Token& at_least, MonotonicTime deadline) {
+  if (at_least == Token{}) return absl::OkStatus();
+  if (at_least.journal != journal_->id()) {
+    return absl::FailedPreconditionError(fmt::format("token is of journal {:016x}, this daemon's is {:016x}",
+                                                     at_least.journal, journal_->id()));
+  }
+  if (ingest_->applied().AwaitThrough(at_least.position, deadline)) return absl::OkStatus();
+  return absl::DeadlineExceededError(fmt::format("the journal is applied through {}, at_least asks for {}",
+                                                 ingest_->applied().through(), at_least.position));
+}
+
+absl::StatusOr<RecallAnswer> Recaller::Recall(const std::shared_ptr<Space>& space, const RecallQuery& query,
+                                              const Settings& settings, MonotonicTime deadline) {
+  const MonotonicTime begin = clock_->Now();
+  ENGRAM_RETURN_IF_ERROR(Check(*space, query, settings));
+  ENGRAM_RETURN_IF_ERROR(AwaitToken(query.at_least, deadline));
+  CapacityGate& gate = ingest_->gate();
+  if (gate.TakeUpTo(Priority::kHigh, 1) == 0) {
+    return absl::ResourceExhaustedError(fmt::format("the share for high-priority work is full: {} of {} wait",
+                                                    gate.share(Priority::kHigh), gate.share(Priority::kHigh)));
+  }
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  absl::StatusOr<RecallAnswer> answer = absl::InternalError("recall did not run");
+  executor_->RunHigh([&] {
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    gate.Release(Priority::kHigh, 1);
+    if (clock_->Now() >= deadline) {
+      answer = absl::DeadlineExceededError("the recall waited for a worker until its deadline");
+      return;
+    }
+    ingest_->RecallBegins();
+    answer = Run(space, query);
+    ingest_->RecallEnds();
+  });
+  if (answer.ok()) answer->elapsed = std::chrono::duration_cast<Duration>(clock_->Now() - begin);
+  return answer;
+}
+
+absl::StatusOr<RecallAnswer> Recaller::Run(const std::shared_ptr<Space>& space, const RecallQuery& query) {
+  RecallAnswer answer;
+  answer.pin = space;
+  answer.exact = true;
+  // Read before the view is taken: everything up to here is in the view.
+  answer.visible_through = {journal_->id(), ingest_->applied().through()};
+  SpaceIndex* const index = space->index();
+  if (index == nullptr) {
+    if (!query.id.empty()) return absl::NotFoundError(fmt::format("there is no observation '{}'", query.id));
+    return answer;
+  }
+  const int64_t now_us = clock_->WallMicros();
+  const bool mortals_gone = space->ExpireDue(now_us);
+  const IndexView view = index->Pin();
+
+  std::vector<float> widened;
+  Ordinal self = kNoOrdinal;
+  SearchRequest request;
+  if (query.id.empty()) {
+    widened.resize(query.embedding.dimension);
+    WidenVector(query.embedding, widened);
+    request.query = widened;
+  } else {
+    const std::optional<Ordinal> found = index->Find(query.id, view);
+    if (!found || space->records().ExpiresAt(*found) <= now_us) {
+      return absl::NotFoundError(fmt::format("there is no observation '{}' in space '{}'", query.id, space->name()));
+    }
+    self = *found;
+    request.query = index->VectorOf(self);
+  }
+  // One more than asked for, in case the observation recalled by is among them.
+  request.k = query.k + (self == kNoOrdinal ? 0 : 1);
+  request.ef = std::max(query.ef != 0 ? query.ef : space->ef_search(), request.k);
+  request.exact = query.exact;
+  request.min_similarity = query.min_similarity;
+  const Filter filter(query.filter, space->records(), *index, now_us);
+  const OrdinalFilter matches = [&](Ordinal ordinal) { return filter.Matches(ordinal); };
+  // A writer was busy, so some observations whose time is over may still be there: look at each one.
+  if (!query.filter.empty() || !mortals_gone) request.filter = &matches;
+
+  const SearchResult found = index->Search(request, view);
+  answer.graph_candidates = found.graph_candidates;
+  answer.tail_scanned = found.tail_scanned;
+  answer.exact = found.exact;
+  answer.live = index->live();
+  for (const SearchHit& hit : found.hits) {
+    if (hit.ordinal == self || answer.hits.size() == query.k) continue;
+    ObservationHit& out = answer.hits.emplace_back(
+        ReadHit(*space, hit.ordinal, query.include_content, query.include_tags, query.include_embedding));
+    out.similarity = hit.similarity;
+    out.score = hit.similarity;
+  }
+  return answer;
+}
+
+absl::StatusOr<GetAnswer> Recaller::Get(const std::shared_ptr<Space>& space, std::span<const std::string> ids) {
+  ENGRAM_RETURN_IF_ERROR(CheckIds(ids.size()));
+  GetAnswer answer;
+  answer.pin = space;
+  const SpaceIndex* const index = space->index();
+  const int64_t now_us = clock_->WallMicros();
+  const IndexView view = index == nullptr ? IndexView{} : index->Pin();
+  for (const std::string& id : ids) {
+    const std::optional<Ordinal> found = index == nullptr ? std::nullopt : index->Find(id, view);
+    if (!found || space->records().ExpiresAt(*found) <= now_us) {
+      answer.missing.push_back(id);
+    } else {
+      answer.observations.push_back(ReadHit(*space, *found, true, true, true));
+    }
+  }
+  return answer;
+}
+
+absl::Status Recaller::ForgetOrdinals(Space& space, std::span<const Ordinal> ordinals, ForgetAnswer& answer) {
+  for (size_t begin = 0; begin < ordinals.size(); begin += kMostIds) {
+    uint64_t position = 0;
+    const auto journal = [&](std::span<const std::string_view> ids) -> absl::Status {
+      std::vector<ObservationView> tombstones(ids.size());
+      for (size_t i = 0; i < ids.size(); ++i) tombstones[i].id = ids[i];
+      const JournalRecord record{RecordType::kTombstones, space.name(), tombstones};
+      ENGRAM_ASSIGN_OR_RETURN(position, journal_->Append(record));
+      ingest_->Journaled(record);
+      return absl::OkStatus();
+    };
+    const auto piece = ordinals.subspan(begin, std::min(kMostIds, ordinals.size() - begin));
+    ENGRAM_ASSIGN_OR_RETURN(const uint64_t forgotten, space.Forget(piece, journal));
+    if (position != 0) {
+      ingest_->applied().Applied(position);
+      answer.token = {journal_->id(), position};
+    }
+    answer.forgotten += forgotten;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ForgetAnswer> Recaller::Forget(const std::shared_ptr<Space>& space, const ForgetQuery& query) {
+  if (!query.filter) {
+    ENGRAM_RETURN_IF_ERROR(CheckIds(query.ids.size()));
+  } else {
+    if (!query.ids.empty()) return absl::InvalidArgumentError("both ids and a filter are given");
+    if (query.filter->empty()) return absl::InvalidArgumentError("the filter has no condition; DeleteSpace forgets all");
+    ENGRAM_RETURN_IF_ERROR(CheckFilter(*query.filter));
+  }
+  ForgetAnswer answer;
+  const SpaceIndex* const index = space->index();
+  if (index == nullptr) {
+    answer.missing = query.ids;
+    return answer;
+  }
+  const int64_t now_us = clock_->WallMicros();
+  const IndexView view = index->Pin();
+  std::vector<Ordinal> ordinals;
+  if (!query.filter) {
+    for (const std::string& id : query.ids) {
+      const std::optional<Ordinal> found = index->Find(id, view);
+      if (found && space->records().ExpiresAt(*found) > now_us) {
+        ordinals.push_back(*found);
+      } else {
+        answer.missing.push_back(id);
+      }
+    }
+  } else {
+    const Filter filter(*query.filter, space->records(), *index, now_us);
+    for (Ordinal ordinal = 0; ordinal < view.visible; ++ordinal) {
+      if (index->Live(ordinal, view) && filter.Matches(ordinal)) ordinals.push_back(ordinal);
+    }
+  }
+  if (query.dry_run) {
+    answer.forgotten = ordinals.size();
+    return answer;
+  }
+  ENGRAM_RETURN_IF_ERROR(ForgetOrdinals(*space, ordinals, answer));
+  space->series().Add(MetricId::kForgotten, answer.forgotten);
+  return answer;
+}
+
+}  // namespace engram

@@ -1,0 +1,108 @@
+#include "core/record_store.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace engram {
+namespace {
+
+constexpr size_t kLargestBlock = size_t{1} << 20;
+
+uint32_t ReadLength(const char* at) {
+  uint32_t length;
+  std::memcpy(&length, at, sizeof length);
+  return length;
+}
+
+char* Put(char* at, std::string_view bytes) {
+  if (!bytes.empty()) std::memcpy(at, bytes.data(), bytes.size());
+  return at + bytes.size();
+}
+
+char* PutLength(char* at, size_t length) {
+  const auto narrow = static_cast<uint32_t>(length);
+  std::memcpy(at, &narrow, sizeof narrow);
+  return at + sizeof narrow;
+}
+
+}  // namespace
+
+char* RecordStore::Allocate(size_t length) {
+  if (block_size_ - block_used_ < length) {
+    const size_t size = std::max(next_block_, length);
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(size));
+    next_block_ = std::min(next_block_ * 2, kLargestBlock);
+    block_size_ = size;
+    block_used_ = 0;
+    bytes_.fetch_add(size, std::memory_order_relaxed);
+  }
+  char* const at = blocks_.back().get() + block_used_;
+  block_used_ += length;
+  return at;
+}
+
+void RecordStore::Append(Ordinal first, std::span<const ObservationView> observations, int64_t now_us) {
+  const uint64_t before = rows_.bytes();
+  rows_.Extend(uint64_t{first} + observations.size());
+  bytes_.fetch_add(rows_.bytes() - before, std::memory_order_relaxed);
+  Ordinal ordinal = first;
+  for (const ObservationView& observation : observations) {
+    size_t length = observation.content.size();
+    for (const TagView& tag : observation.tags) length += 2 * sizeof(uint32_t) + tag.key.size() + tag.value.size();
+    char* const blob = length == 0 ? nullptr : Allocate(length);
+    char* at = Put(blob, observation.content);
+    for (const TagView& tag : observation.tags) {
+      at = PutLength(PutLength(at, tag.key.size()), tag.value.size());
+      at = Put(Put(at, tag.key), tag.value);
+    }
+    Row& row = rows_[ordinal++];
+    row.blob = blob;
+    row.content_length = static_cast<uint32_t>(observation.content.size());
+    row.tags = static_cast<uint32_t>(observation.tags.size());
+    row.observed_at_us = observation.observed_at_us == 0 ? now_us : observation.observed_at_us;
+    row.ttl_us = observation.ttl_us;
+    row.confidence = observation.confidence;
+  }
+}
+
+std::string_view RecordStore::Content(Ordinal ordinal) const {
+  const Row& row = rows_[ordinal];
+  return {row.blob, row.content_length};
+}
+
+std::vector<TagView> RecordStore::Tags(Ordinal ordinal) const {
+  const Row& row = rows_[ordinal];
+  std::vector<TagView> tags;
+  tags.reserve(row.tags);
+  const char* at = row.blob + row.content_length;
+  for (uint32_t i = 0; i < row.tags; ++i) {
+    const uint32_t key = ReadLength(at);
+    const uint32_t value = ReadLength(at + sizeof key);
+    at += 2 * sizeof key;
+    tags.push_back({{at, key}, {at + key, value}});
+    at += size_t{key} + value;
+  }
+  return tags;
+}
+
+std::optional<std::string_view> RecordStore::FindTag(Ordinal ordinal, std::string_view wanted) const {
+  const Row& row = rows_[ordinal];
+  const char* at = row.blob + row.content_length;
+  for (uint32_t i = 0; i < row.tags; ++i) {
+    const uint32_t key = ReadLength(at);
+    const uint32_t value = ReadLength(at + sizeof key);
+    at += 2 * sizeof key;
+    if (std::string_view(at, key) == wanted) return std::string_view(at + key, value);
+    at += size_t{key} + value;
+  }
+  return std::nullopt;
+}
+
+int64_t RecordStore::ExpiresAt(Ordinal ordinal) const {
+  const Row& row = rows_[ordinal];
+  if (row.ttl_us == 0) return kForEver;
+  int64_t at;
+  return __builtin_add_overflow(row.observed_at_us, row.ttl_us, &at) ? kForEver : at;
+}
+
+}  // namespace engram

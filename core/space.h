@@ -1,0 +1,129 @@
+// One memory space: its index, its records, its limits and its streams.
+//
+// Threads:  any. Apply, Forget and ExpireDue take the writer's mutex of the space; readers take none.
+// Ownership: shared by the registry, by streams, by what waits in the queue and by answers that point into it.
+// Errors:   std::bad_alloc from Apply, which then changed nothing that a reader sees.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/engine.h"
+#include "core/metrics/metrics.h"
+#include "core/record_store.h"
+#include "core/stream/lane.h"
+#include "core/stream/token_bucket.h"
+#include "index/space_index.h"
+
+namespace engram {
+
+class StreamState;
+
+class Space final : public SpaceQueue {
+ public:
+  // `config` has every field in force, save a dimension of 0.
+  Space(std::string name, const SpaceConfig& config, size_t lane, std::shared_ptr<Series> series, int64_t created_at_us);
+  ~Space() override;
+
+  const std::string& name() const { return name_; }
+  size_t lane() const { return lane_; }
+  Series& series() { return *series_; }
+  Metric metric() const { return config_.metric; }
+
+  // Fixes the dimension if it is open. INVALID_ARGUMENT when it is another one.
+  absl::Status FixDimension(uint32_t dimension) ABSL_LOCKS_EXCLUDED(mu_);
+  // Null while the dimension is open.
+  SpaceIndex* index() const { return index_view_.load(std::memory_order_acquire); }
+  const RecordStore& records() const { return records_; }
+  uint32_t ef_search() const { return ef_search_.load(std::memory_order_relaxed); }
+
+  // --- writing ---
+
+  // Stores the observations (ids set) in one step; the index's size afterwards. They are recallable when it returns.
+  Ordinal Apply(std::span<const ObservationView> observations, int64_t now_us) ABSL_LOCKS_EXCLUDED(apply_mu_);
+  // Calls `journal` with the ids of those ordinals that are live, then forgets them; returns how many. An ordinal that was
+  // replaced meanwhile is left alone, and so is its replacement.
+  absl::StatusOr<uint64_t> Forget(std::span<const Ordinal> ordinals,
+                                  const std::function<absl::Status(std::span<const std::string_view>)>& journal)
+      ABSL_LOCKS_EXCLUDED(apply_mu_);
+  // Forgets what has outlived its ttl. False when a writer is at it just now: some of it may still be there.
+  bool ExpireDue(int64_t now_us) ABSL_LOCKS_EXCLUDED(apply_mu_);
+  bool HasExpired(int64_t now_us) const { return next_expiry_us_.load(std::memory_order_acquire) <= now_us; }
+
+  // --- admission ---
+
+  // How many of `want` observations the space's rate and quotas let in now; the reason and wait for the next one if fewer.
+  struct Allowance {
+    uint64_t granted = 0;
+    absl::Status refusal;
+    RejectReason reason = RejectReason::kRateLimited;
+    Duration retry_after{0};
+  };
+  Allowance Allow(uint64_t want, MonotonicTime now) ABSL_LOCKS_EXCLUDED(mu_);
+  void ReturnAllowance(uint64_t units) ABSL_LOCKS_EXCLUDED(mu_);
+  void Queued(int64_t observations) { queued_.fetch_add(observations, std::memory_order_relaxed); }
+
+  void Change(const SpaceChange& change) ABSL_LOCKS_EXCLUDED(mu_);
+  SpaceInfo Info() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // --- streams ---
+
+  // The named stream, made when unknown (RESOURCE_EXHAUSTED beyond `most`).
+  absl::StatusOr<std::shared_ptr<StreamState>> FindStream(const std::string& id, uint64_t most) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Deleted: what still waits for it is refused.
+  void Drop() { dropped_.store(true, std::memory_order_release); }
+  bool dropped() const { return dropped_.load(std::memory_order_acquire); }
+
+  // True for the one caller that may start linking; it says when it has stopped.
+  bool ClaimLinking() { return !linking_.exchange(true); }
+  void ReleaseLinking() { linking_.store(false); }
+
+ private:
+  uint64_t ResidentBytes() const;
+  void NoteExpiry(Ordinal ordinal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mu_);
+
+  // Constant after construction.
+  const std::string name_;
+  const SpaceConfig config_;
+  const size_t lane_;
+  const std::shared_ptr<Series> series_;
+  const int64_t created_at_us_;
+
+  // Serialises writers of index and records; readers go by the index's view.
+  mutable Mutex apply_mu_;
+  RecordStore records_;
+  using Expiry = std::pair<int64_t, Ordinal>;
+  std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_ ABSL_GUARDED_BY(apply_mu_);
+  std::vector<SpaceIndex::Entry> entries_ ABSL_GUARDED_BY(apply_mu_);  // Scratch.
+
+  mutable Mutex mu_;
+  std::unique_ptr<SpaceIndex> index_ ABSL_GUARDED_BY(mu_);
+  TokenBucket rate_ ABSL_GUARDED_BY(mu_);
+  uint64_t max_rate_ ABSL_GUARDED_BY(mu_);
+  uint64_t quota_observations_ ABSL_GUARDED_BY(mu_);
+  uint64_t quota_bytes_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, std::shared_ptr<StreamState>> streams_ ABSL_GUARDED_BY(mu_);
+
+  // Atomic: set once under mu_, read by everybody (release/acquire: the index behind it is complete).
+  std::atomic<SpaceIndex*> index_view_{nullptr};
+  // Atomic: a knob read by each recall.
+  std::atomic<uint32_t> ef_search_;
+  // Atomic: the earliest expiry, so that recalls need no lock while nothing is due.
+  std::atomic<int64_t> next_expiry_us_{RecordStore::kForEver};
+  // Atomic: admitted and not committed; a sum.
+  std::atomic<int64_t> queued_{0};
+  // Atomic: one-way flag, and the right to link.
+  std::atomic<bool> dropped_{false};
+  std::atomic<bool> linking_{false};
+};
+
+}  // namespace engram

@@ -1,0 +1,171 @@
+#include "core/stream_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/space.h"
+
+namespace engram {
+
+void StreamState::Tell() {
+  if (listener_ != nullptr) listener_->OnProgress();
+}
+
+uint64_t StreamState::Attach(AckLevel level, StreamListener* listener) {
+  MutexLock lock(mu_);
+  ++generation_;
+  Tell();
+  room_.NotifyAll();
+  listener_ = listener;
+  level_ = level;
+  told_ = 0;
+  ack_due_ = false;
+  rejected_.clear();
+  pressure_ = {};
+  pressure_due_ = false;
+  ended_ = absl::OkStatus();
+  end_when_reached_ = absl::OkStatus();
+  return generation_;
+}
+
+void StreamState::Detach(uint64_t generation) {
+  MutexLock lock(mu_);
+  if (generation != generation_) return;
+  ++generation_;
+  listener_ = nullptr;
+  rejected_.clear();
+  room_.NotifyAll();
+}
+
+bool StreamState::Current(uint64_t generation) const {
+  MutexLock lock(mu_);
+  return generation == generation_ && ended_.ok();
+}
+
+void StreamState::End(const absl::Status& why) {
+  MutexLock lock(mu_);
+  if (ended_.ok()) ended_ = why;
+  room_.NotifyAll();
+  Tell();
+}
+
+void StreamState::EndWhenReached(const absl::Status& why) {
+  MutexLock lock(mu_);
+  end_when_reached_ = why;
+  Tell();
+}
+
+void StreamState::Reopen() {
+  MutexLock lock(mu_);
+  end_when_reached_ = absl::OkStatus();
+}
+
+// The space is asked under mu_: what is committed later cannot be taken for linked already.
+void StreamState::Advance() const {
+  if (unindexed_.empty()) return;
+  const SpaceIndex* index = space_->index();
+  const uint64_t linked = index->link_backlog() == 0 ? index->size() : index->linked();
+  while (!unindexed_.empty() && unindexed_.front().end <= linked) {
+    indexed_ = unindexed_.front().through;
+    unindexed_.pop_front();
+  }
+}
+
+uint64_t StreamState::Level() const {
+  Advance();
+  switch (level_) {
+    case AckLevel::kReceived: return received_;
+    case AckLevel::kDurable: return durable_;
+    case AckLevel::kIndexed: return indexed_;
+  }
+  return durable_;
+}
+
+StreamProgress StreamState::Take(uint64_t generation) {
+  StreamProgress progress;
+  MutexLock lock(mu_);
+  const uint64_t level = Level();
+  progress.received_through = received_;
+  progress.durable_through = durable_;
+  progress.indexed_through = indexed_;
+  progress.token = token_;
+  if (generation != generation_) {
+    progress.ended = absl::AbortedError(fmt::format("stream '{}' was opened by a newer connection", id_));
+    return progress;
+  }
+  progress.ack_due = std::exchange(ack_due_, false) || level > told_ || !rejected_.empty();
+  told_ = level;
+  progress.rejected.swap(rejected_);
+  progress.pressure = pressure_;
+  progress.pressure_due = std::exchange(pressure_due_, false);
+  if (ended_.ok() && !end_when_reached_.ok() && level >= received_) ended_ = end_when_reached_;
+  progress.ended = ended_;
+  if (!progress.rejected.empty()) room_.NotifyAll();
+  return progress;
+}
+
+bool StreamState::Reached(uint64_t generation) const {
+  MutexLock lock(mu_);
+  return generation == generation_ && Level() >= received_;
+}
+
+void StreamState::NotePressure(const PressureReading& reading) {
+  MutexLock lock(mu_);
+  pressure_due_ |= reading.level != pressure_.level;
+  pressure_ = reading;
+  Tell();
+}
+
+void StreamState::NoteLinked() {
+  MutexLock lock(mu_);
+  if (level_ == AckLevel::kIndexed) Tell();
+}
+
+uint64_t StreamState::received_through() const {
+  MutexLock lock(mu_);
+  return received_;
+}
+
+void StreamState::Received(uint64_t through) {
+  MutexLock lock(mu_);
+  received_ = std::max(received_, through);
+  if (level_ == AckLevel::kReceived) Tell();
+}
+
+void StreamState::Reject(Rejected rejected) {
+  MutexLock lock(mu_);
+  rejected_.push_back(std::move(rejected));
+  Tell();
+}
+
+void StreamState::Repeated() {
+  MutexLock lock(mu_);
+  ack_due_ = true;
+  Tell();
+}
+
+bool StreamState::AwaitRejectedRoom(uint64_t generation) {
+  MutexLock lock(mu_);
+  while (generation == generation_ && ended_.ok() && rejected_.size() >= kMostRejected) room_.Wait(mu_);
+  return generation == generation_ && ended_.ok();
+}
+
+void StreamState::Committed(uint64_t through, Token token, Ordinal end) {
+  MutexLock lock(mu_);
+  durable_ = std::max(durable_, through);
+  token_.journal = token.journal;
+  token_.position = std::max(token_.position, token.position);
+  if (unindexed_.size() >= kMostUnindexed) {
+    // Of two neighbours the later one speaks for both: the watermark moves in larger steps.
+    std::deque<Unindexed> kept;
+    for (size_t i = 1; i < unindexed_.size(); i += 2) kept.push_back(unindexed_[i]);
+    unindexed_.swap(kept);
+  }
+  unindexed_.push_back({durable_, end});
+  Advance();
+  Tell();
+}
+
+}  // namespace engram

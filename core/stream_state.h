@@ -1,0 +1,102 @@
+// What the daemon knows of one stream: its watermarks, its refusals, and the connection it is attached to.
+//
+// A named stream outlives its connections, so a client that comes back goes on where it stopped. The newest connection
+// wins: each Attach makes a new generation, and the older connection finds itself ended.
+//
+// Threads:  any. The listener is called under the leaf mutex. Blocking: AwaitRejectedRoom only.
+// Invariant: indexed_through <= durable_through <= received_through; each only grows.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/observe_stream.h"
+#include "core/stream/lane.h"
+
+namespace engram {
+
+class Space;
+
+class StreamState final : public StreamOrder {
+ public:
+  // `space` outlives every call but the destructor.
+  StreamState(std::string id, const Space* space) : id_(std::move(id)), space_(space) {}
+
+  const std::string& id() const { return id_; }
+
+  // --- the connection ---
+
+  // The generation of the new connection; the one before it ends.
+  uint64_t Attach(AckLevel level, StreamListener* listener) ABSL_LOCKS_EXCLUDED(mu_);
+  // The listener is not called any more when it returns. Nothing happens if a newer connection is attached.
+  void Detach(uint64_t generation) ABSL_LOCKS_EXCLUDED(mu_);
+  bool Current(uint64_t generation) const ABSL_LOCKS_EXCLUDED(mu_);
+  // The connection is told that the stream is over.
+  void End(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
+  // ... once everything received has reached its level.
+  void EndWhenReached(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
+  void Reopen() ABSL_LOCKS_EXCLUDED(mu_);
+  StreamProgress Take(uint64_t generation) ABSL_LOCKS_EXCLUDED(mu_);
+  bool Reached(uint64_t generation) const ABSL_LOCKS_EXCLUDED(mu_);
+  void NotePressure(const PressureReading& reading) ABSL_LOCKS_EXCLUDED(mu_);
+  // The space's graph caught up somewhat.
+  void NoteLinked() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // --- the reader ---
+
+  uint64_t received_through() const ABSL_LOCKS_EXCLUDED(mu_);
+  void Received(uint64_t through) ABSL_LOCKS_EXCLUDED(mu_);
+  void Reject(Rejected rejected) ABSL_LOCKS_EXCLUDED(mu_);
+  // What was sent again and is known; worth an acknowledgement.
+  void Repeated() ABSL_LOCKS_EXCLUDED(mu_);
+  // Waits until the writer has taken enough of the refusals; false when the connection is over.
+  bool AwaitRejectedRoom(uint64_t generation) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // --- the workers ---
+
+  // Everything up to `through` is committed (or refused): in the journal up to `token`, in the slab below `end`.
+  void Committed(uint64_t through, Token token, Ordinal end) ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  // Rejections held for a client that does not read.
+  static constexpr size_t kMostRejected = 8192;
+  // Watermarks held for a graph that lags; beyond it neighbours are merged.
+  static constexpr size_t kMostUnindexed = 1024;
+
+  struct Unindexed {
+    uint64_t through;
+    Ordinal end;
+  };
+
+  void Advance() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  uint64_t Level() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Tell() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // Constant after construction.
+  const std::string id_;
+  const Space* const space_;
+
+  mutable Mutex mu_;
+  CondVar room_;
+  uint64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
+  StreamListener* listener_ ABSL_GUARDED_BY(mu_) = nullptr;
+  AckLevel level_ ABSL_GUARDED_BY(mu_) = AckLevel::kDurable;
+  uint64_t received_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t durable_ ABSL_GUARDED_BY(mu_) = 0;
+  // Moved by whoever looks, as far as the graph has come.
+  mutable uint64_t indexed_ ABSL_GUARDED_BY(mu_) = 0;
+  mutable std::deque<Unindexed> unindexed_ ABSL_GUARDED_BY(mu_);
+  Token token_ ABSL_GUARDED_BY(mu_);
+  std::vector<Rejected> rejected_ ABSL_GUARDED_BY(mu_);
+  uint64_t told_ ABSL_GUARDED_BY(mu_) = 0;
+  bool ack_due_ ABSL_GUARDED_BY(mu_) = false;
+  PressureReading pressure_ ABSL_GUARDED_BY(mu_);
+  bool pressure_due_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status ended_ ABSL_GUARDED_BY(mu_);
+  absl::Status end_when_reached_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace engram
