@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 #include "config/fault.h"
 
@@ -127,7 +128,7 @@ class TreeBuilder final : public YAML::EventHandler {
     Frame& frame = open_.back();
     if (frame.node.kind != YamlNode::Kind::kMap) return;
     if (frame.has_key) {
-      frame.node.entries.emplace_back(std::move(frame.key), std::move(node));
+      frame.node.entries.push_back({std::move(frame.key), std::move(node)});
     } else {
       frame.key = std::move(node);
     }

@@ -7,10 +7,11 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace engram {
+
+struct YamlEntry;
 
 struct YamlNode {
   // kEmpty: nothing, as of an empty file. kSequence keeps no children, kAlias is `*name`, unresolved.
@@ -25,7 +26,12 @@ struct YamlNode {
   bool quoted = false;
   std::string tag;
   // kMap: in the order written, duplicates included.
-  std::vector<std::pair<YamlNode, YamlNode>> entries;
+  std::vector<YamlEntry> entries;
+};
+
+struct YamlEntry {
+  YamlNode key;
+  YamlNode value;
 };
 
 struct YamlError {
