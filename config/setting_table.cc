@@ -107,7 +107,7 @@ struct FlagType {
 };
 
 struct TextType {
-  static constexpr std::string_view kUnit = "text";
+  [[maybe_unused]] static constexpr std::string_view kUnit = "text";
   static std::string Range(size_t least, size_t most) { return fmt::format("{} to {} bytes", least, most); }
   static absl::StatusOr<std::string> Parse(std::string_view text, size_t least, size_t most) {
     const std::string allowed = fmt::format("{} to {} bytes of text without control characters", least, most);
