@@ -33,7 +33,8 @@ absl::StatusOr<Round> RunOnce(v1::MemoryService::Stub& stub, const Child& server
                               const std::vector<v1::ObserveStreamRequest>& frames) {
   const double server_before = server.CpuSeconds();
   const double client_before = OwnCpuSeconds();
-  ENGRAM_ASSIGN_OR_RETURN(const ObserveResult result, ObserveFrames(stub, {.space = space}, frames));
+  ENGRAM_ASSIGN_OR_RETURN(const ObserveResult result,
+                          ObserveFrames(stub, {.space = space, .end_at_once = true}, frames));
   const auto count = static_cast<double>(result.acknowledged);
   return Round{count / Seconds(result.nanos), (server.CpuSeconds() - server_before) * 1e6 / count,
                (OwnCpuSeconds() - client_before) * 1e6 / count};

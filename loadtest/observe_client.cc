@@ -22,6 +22,14 @@ bool IsTransient(int32_t code) {
          code == grpc::StatusCode::UNAVAILABLE;
 }
 
+v1::Ack AsAck(const v1::StreamEnded& ended) {
+  v1::Ack ack;
+  ack.set_received_through(ended.received_through());
+  ack.set_durable_through(ended.durable_through());
+  ack.set_indexed_through(ended.indexed_through());
+  return ack;
+}
+
 // What the reading thread learns and the writing one waits for.
 class Progress {
  public:
@@ -36,6 +44,7 @@ class Progress {
   // Which frame to write next; nullopt once all is acknowledged or the stream is over.
   std::optional<size_t> NextFrame() ABSL_LOCKS_EXCLUDED(mu_) {
     MutexLock lock(mu_);
+    if (run_.end_at_once && next_ == frames_.size()) return std::nullopt;
     while (next_ == frames_.size() && reached_ < total_ && !over_) changed_.Wait(mu_);
     if (reached_ >= total_ || over_) return std::nullopt;
     sent_at_[next_] = NowNanos();
@@ -81,7 +90,6 @@ class Progress {
         reached_ = ack.durable_through();
         break;
     }
-    result_.last_ack = ack;
     if (reached_ >= total_ && result_.nanos == 0) result_.nanos = now;
     if (reached_ >= total_ || next_ < frames_.size()) changed_.NotifyAll();
   }
@@ -166,6 +174,7 @@ absl::StatusOr<ObserveResult> ObserveFrames(v1::MemoryService::Stub& stub, const
     std::thread reader([&] {
       for (v1::ObserveStreamResponse response; stream->Read(&response);) {
         if (response.has_ack()) progress.Take(response.ack());
+        if (response.has_ended()) progress.Take(AsAck(response.ended()));
       }
       progress.Over();
     });

@@ -29,6 +29,8 @@ struct ObserveRun {
   std::string space;
   v1::AckLevel ack_level = v1::ACK_LEVEL_DURABLE;
   std::chrono::seconds patience{120};
+  // Say `end` right behind the last frame, not after the last acknowledgement. Then nothing can be sent again.
+  bool end_at_once = false;
 };
 
 struct ObserveResult {
@@ -40,8 +42,6 @@ struct ObserveResult {
   // Of each observation: from its frame's write to its durable acknowledgement; nanoseconds.
   Histogram latency;
   v1::Durability durability = v1::DURABILITY_UNSPECIFIED;
-  // The level of the last acknowledgement's watermarks.
-  v1::Ack last_ack;
 };
 
 // `frames` as MakeFrames makes them. What is refused for lack of room is sent again.

@@ -1,4 +1,5 @@
-// The yardstick: a server that speaks ObserveStream, parses every frame, drops it and acknowledges its sequence.
+// The yardstick: a server that speaks ObserveStream, parses every frame, drops it and acknowledges it, eight
+// frames at a time and what is left at `end`.
 #pragma once
 
 namespace engram {

@@ -70,7 +70,7 @@ TEST(ObserveClientTest, TheSinkTakesEverything) {
   const auto sink = StartChild(options);
   ASSERT_TRUE(sink.ok()) << sink.status();
   const auto stub = v1::MemoryService::NewStub(ConnectTo((*sink)->Ready("grpc")));
-  const auto result = ObserveFrames(*stub, {.space = "any"}, Frames(1001, 16));
+  const auto result = ObserveFrames(*stub, {.space = "any", .end_at_once = true}, Frames(1001, 16));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->acknowledged, 1001u);
   EXPECT_EQ(result->latency.count(), 1001u);
