@@ -1,0 +1,50 @@
+// engram: the command line of Engram. Parses, connects, runs one command, exits with a code of exit_codes.h.
+#include <absl/synchronization/mutex.h>
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <utility>
+#include <variant>
+
+#include "clients/cli/session.h"
+
+namespace engram {
+namespace {
+
+int Run(int argc, char** argv) {
+  std::variant<CommandLine, Printout> parsed = ParseCommandLine(argc, argv);
+  if (const Printout* printout = std::get_if<Printout>(&parsed)) {
+    std::fputs(printout->text.c_str(), printout->exit_code == kOk ? stdout : stderr);
+    return printout->exit_code;
+  }
+  const CommandLine& line = std::get<CommandLine>(parsed);
+  if (const CompletionOptions* completion = std::get_if<CompletionOptions>(&line.command)) {
+    std::fputs(CompletionScript(completion->shell).c_str(), stdout);
+    return kOk;
+  }
+  absl::StatusOr<std::unique_ptr<Connection>> daemon = Connection::To(line.global.address, line.global.timeout_us);
+  if (!daemon.ok()) {
+    std::fputs(fmt::format("engram: {}\n", std::string(daemon.status().message())).c_str(), stderr);
+    return kUsage;
+  }
+  Session session(line.global, *std::move(daemon));
+  if (const auto* observe = std::get_if<ObserveOptions>(&line.command)) return RunObserve(session, *observe);
+  if (const auto* recall = std::get_if<RecallOptions>(&line.command)) return RunRecall(session, *recall);
+  if (const auto* get = std::get_if<GetOptions>(&line.command)) return RunGet(session, *get);
+  if (const auto* forget = std::get_if<ForgetOptions>(&line.command)) return RunForget(session, *forget);
+  if (const auto* spaces = std::get_if<SpacesOptions>(&line.command)) return RunSpaces(session, *spaces);
+  return RunStatus(session, std::get<StatusOptions>(line.command));
+}
+
+}  // namespace
+}  // namespace engram
+
+int main(int argc, char** argv) {
+  // Debian's gRPC takes its locks in orders that the library's own detector, on by default there, reports as deadlocks.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  // `engram ... | head` closes the pipe early: the stream still has to be ended properly.
+  std::signal(SIGPIPE, SIG_IGN);
+  return engram::Run(argc, argv);
+}

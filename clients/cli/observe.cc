@@ -1,0 +1,362 @@
+// engram observe: streams a file or a pipe into a space.
+//
+// Four threads: one reads and parses the input, the caller's sends, one takes in what the daemon answers, one draws the
+// progress and sees to Ctrl-C, also while the others are held back by the daemon.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "clients/cli/interrupt.h"
+#include "clients/cli/json_output.h"
+#include "clients/cli/progress.h"
+#include "clients/cli/record_source.h"
+#include "clients/cli/send_window.h"
+#include "clients/cli/session.h"
+#include "clients/cli/time_text.h"
+
+namespace engram {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr size_t kRefusalsShown = 20;
+// A batch that is not full waits so long for more input.
+constexpr auto kLinger = std::chrono::milliseconds(5);
+constexpr auto kTick = std::chrono::milliseconds(100);
+constexpr uint64_t kMaxInFlight = 16384;
+
+int64_t SteadyMicros() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now().time_since_epoch()).count();
+}
+
+class ObserveRun {
+ public:
+  ObserveRun(Session& session, const ObserveOptions& options)
+      : session_(session), options_(options), progress_(session.err()) {}
+
+  ExitCode Run() {
+    absl::StatusOr<std::unique_ptr<RecordSource>> source = OpenRecords(options_, interrupt_.fd());
+    if (!source.ok()) return session_.FailInput(source.status());
+    source_ = *std::move(source);
+    patient_ = source_->Share() >= 0;
+    call_ = session_.daemon().Observe();
+    std::thread watcher([this] { Watch(); });
+    const ExitCode code = Stream();
+    {
+      const std::lock_guard<std::mutex> lock(mu_);
+      finished_ = true;
+      changed_.notify_all();
+    }
+    watcher.join();
+    progress_.Clear();
+    return code;
+  }
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+
+  ExitCode Stream() {
+    if (!Start()) {
+      const absl::Status status = call_->Finish();
+      if (timed_out_) {
+        return session_.Fail(absl::UnavailableError(
+            fmt::format("cannot reach engramd at {}: no answer within {}. Start it with `engramd` or name another with "
+                        "--address.",
+                        session_.global().address, FormatDuration(session_.global().timeout_us))));
+      }
+      if (interrupt_.count() > 0) return kInterrupted;
+      const ExitCode code = session_.FailIn(options_.space, status);
+      if (status.code() == absl::StatusCode::kAlreadyExists && !options_.resume) {
+        session_.Warn(
+            fmt::format("stream \"{}\" has been here before: --resume goes on where it stopped", options_.stream_id));
+      }
+      return code;
+    }
+    if (source_->dimension() != 0 && limits_.dimension() != 0 && source_->dimension() != limits_.dimension()) {
+      call_->Cancel();
+      while (call_->Read(&response_)) {
+      }
+      static_cast<void>(call_->Finish());
+      session_.Warn(fmt::format("space \"{}\" holds embeddings of {} elements; those of {} have {}", options_.space,
+                                limits_.dimension(), options_.npy, source_->dimension()));
+      return kBadData;
+    }
+    std::thread reader([this] { ReadInput(); });
+    std::thread receiver([this] { Receive(); });
+    Send();
+    receiver.join();
+    {
+      const std::lock_guard<std::mutex> lock(mu_);
+      ended_ = true;
+      changed_.notify_all();
+    }
+    // The reader may be waiting for a producer that never writes again.
+    interrupt_.Wake();
+    reader.join();
+    return Report(call_->Finish());
+  }
+
+  bool Start() {
+    v1::ObserveStreamRequest request;
+    request.mutable_start()->set_space(options_.space);
+    request.mutable_start()->set_stream_id(options_.stream_id);
+    request.mutable_start()->set_ack_level(options_.ack_level);
+    request.mutable_start()->set_resume(options_.resume);
+    if (!call_->Write(request) || !call_->Read(&response_) || !response_.has_started()) {
+      while (call_->Read(&response_)) {
+      }
+      return false;
+    }
+    const Lock lock(mu_);
+    const v1::StreamStarted& started = response_.started();
+    started_ = true;
+    started_at_ = SteadyClock::now();
+    limits_ = started.limits();
+    summary_.space = options_.space;
+    summary_.stream_id = started.stream_id();
+    summary_.durability = NameOf(started.durability());
+    first_sequence_ = started.next_sequence();
+    const uint64_t in_flight = std::clamp<uint64_t>(limits_.queue_capacity(), 4 * options_.batch,
+                                                    std::max<uint64_t>(kMaxInFlight, 4 * options_.batch));
+    window_ = std::make_unique<SendWindow>(first_sequence_, options_.ack_level, in_flight);
+    return true;
+  }
+
+  // --- The input ---
+
+  void ReadInput() {
+    const size_t most_waiting = 4 * options_.batch;
+    uint64_t to_skip = first_sequence_ - 1;
+    Record record;
+    while (interrupt_.count() == 0 && source_->Next(&record)) {
+      share_ = source_->Share();
+      if (record.fault.empty() && limits_.max_message_bytes() > 0 &&
+          record.observation.ByteSizeLong() + 64 > limits_.max_message_bytes()) {
+        record.fault = fmt::format("the observation has {} bytes; the daemon takes messages of at most {}",
+                                   record.observation.ByteSizeLong(), limits_.max_message_bytes());
+      }
+      Lock lock(mu_);
+      if (!record.fault.empty()) {
+        Refuse(record.line, record.observation.id(), record.fault);
+        if (!options_.strict) continue;
+        input_fault_ = absl::InvalidArgumentError(fmt::format("stopped at line {}: --strict", record.line));
+        break;
+      }
+      if (to_skip > 0) {
+        --to_skip;
+        ++summary_.skipped;
+        continue;
+      }
+      changed_.wait(lock, [&] { return input_.size() < most_waiting || ended_; });
+      if (ended_) break;
+      input_.push_back(std::move(record));
+      if (input_.size() == 1 || input_.size() >= options_.batch) changed_.notify_all();
+    }
+    const Lock lock(mu_);
+    if (interrupt_.count() == 0 && input_fault_.ok()) input_fault_ = source_->status();
+    input_ended_ = true;
+    changed_.notify_all();
+  }
+
+  // With mu_ held.
+  void Refuse(uint64_t line, const std::string& id, const std::string& reason) {
+    if (++summary_.refused > kRefusalsShown) return;
+    summary_.examples.push_back({line, id, reason});
+    const std::string named = id.empty() ? "" : fmt::format(" (\"{}\")", id);
+    progress_.Above(Printable(fmt::format("line {}{}: {}", line, named, reason)) + "\n");
+  }
+
+  // --- Towards the daemon ---
+
+  void Send() {
+    const size_t batch_size = std::min<size_t>(options_.batch, std::max<uint32_t>(1, limits_.max_batch_observations()));
+    // The frame around the observations, and room for a message that is counted slightly differently.
+    const size_t batch_bytes = limits_.max_message_bytes() > 8192 ? limits_.max_message_bytes() - 4096 : 4096;
+    v1::ObserveStreamRequest request;
+    request.mutable_batch()->set_priority(options_.priority);
+    Lock lock(mu_);
+    while (!ended_) {
+      const bool stopping = interrupt_.count() > 0;
+      if (stopping ? window_->AllAnswered() : input_ended_ && input_.empty() && window_->AllReceived()) break;
+      if (!stopping) {
+        window_->GoOn(SteadyMicros());
+        while (!input_.empty() && window_->HasRoom()) {
+          window_->Add(input_.front().line, std::move(input_.front().observation));
+          input_.pop_front();
+        }
+        const bool linger =
+            window_->unsent() < batch_size && !input_ended_ && window_->unsent() > 0 && (patient_ || !lingered_);
+        if (!linger && window_->TakeBatch(batch_size, batch_bytes, request.mutable_batch())) {
+          lingered_ = false;
+          changed_.notify_all();
+          lock.unlock();
+          const bool written = call_->Write(request);
+          lock.lock();
+          if (!written) break;
+          continue;
+        }
+        lingered_ = linger;
+      }
+      changed_.wait_for(lock,
+                        lingered_ && !patient_ ? kLinger : std::chrono::milliseconds(window_->going_back() ? 10 : 100));
+    }
+    const bool whole = !ended_;
+    lock.unlock();
+    if (whole) {
+      v1::ObserveStreamRequest end;
+      end.mutable_end()->set_drain(true);
+      static_cast<void>(call_->Write(end));
+    }
+    call_->WritesDone();
+  }
+
+  // --- From the daemon ---
+
+  void Receive() {
+    while (call_->Read(&response_)) {
+      const Lock lock(mu_);
+      if (response_.has_ack()) {
+        for (const SendWindow::Refused& one : window_->OnAck(response_.ack(), SteadyMicros())) {
+          ++refused_by_daemon_;
+          Refuse(one.line, one.id, one.reason);
+        }
+      } else if (response_.has_pressure()) {
+        pressure_ = response_.pressure();
+      } else if (response_.has_ended()) {
+        window_->OnEnded(response_.ended());
+      }
+      changed_.notify_all();
+    }
+    const Lock lock(mu_);
+    ended_ = true;
+    changed_.notify_all();
+  }
+
+  // --- Beside them ---
+
+  void Watch() {
+    const auto begun = SteadyClock::now();
+    SteadyClock::time_point interrupted_at;
+    Lock lock(mu_);
+    while (!finished_) {
+      changed_.wait_for(lock, kTick, [this] { return finished_; });
+      const auto now = SteadyClock::now();
+      const auto patience = std::chrono::microseconds(session_.global().timeout_us);
+      if (!started_ && now - begun > patience) {
+        timed_out_ = true;
+        call_->Cancel();
+      }
+      const int interruptions = ended_ ? 0 : interrupt_.count();
+      if (interruptions > 0 && interrupted_at == SteadyClock::time_point()) interrupted_at = now;
+      if (interruptions > 1 || (interruptions > 0 && (!started_ || now - interrupted_at > patience))) call_->Cancel();
+      if (started_ && !ended_) DrawProgress();
+    }
+  }
+
+  // With mu_ held.
+  void DrawProgress() {
+    const double seconds = std::chrono::duration<double>(SteadyClock::now() - started_at_).count();
+    const uint64_t done = Accepted();
+    std::string note;
+    if (interrupt_.count() > 0) {
+      note = "ending; Ctrl-C again to give up";
+    } else if (window_->going_back()) {
+      note = "no room, waiting to send again";
+    } else if (pressure_.level() > v1::PRESSURE_LEVEL_NORMAL) {
+      note = fmt::format("pressure {}: {} of {} waiting", NameOf(pressure_.level()), Grouped(pressure_.depth()),
+                         Grouped(pressure_.capacity()));
+    }
+    progress_.Draw(done, summary_.refused, share_, seconds > 0 ? static_cast<double>(done) / seconds : 0, seconds,
+                   note);
+  }
+
+  // With mu_ held.
+  uint64_t Accepted() const {
+    const uint64_t through = window_->acknowledged() - (first_sequence_ - 1);
+    return through - std::min(through, refused_by_daemon_);
+  }
+
+  ExitCode Report(const absl::Status& status) {
+    const Lock lock(mu_);
+    progress_.Clear();
+    summary_.interrupted = interrupt_.count() > 0;
+    summary_.accepted = Accepted();
+    summary_.resent = window_->resent();
+    summary_.next_sequence = window_->received() + 1;
+    summary_.seconds = std::chrono::duration<double>(SteadyClock::now() - started_at_).count();
+    if (summary_.refused > kRefusalsShown)
+      session_.Warn(fmt::format("{} more refused", Grouped(summary_.refused - kRefusalsShown)));
+    if (session_.global().json) {
+      session_.Print(ToJson(summary_) + "\n");
+    } else {
+      session_.Print(SummaryText());
+    }
+    ExitCode code = summary_.refused > 0 ? kPartial : kOk;
+    if (!input_fault_.ok()) code = session_.FailInput(input_fault_);
+    if (!status.ok() && !summary_.interrupted) code = session_.FailIn(options_.space, status);
+    if (summary_.interrupted) code = kInterrupted;
+    if (summary_.interrupted || !status.ok() || !input_fault_.ok()) session_.Warn(HowToGoOn());
+    return code;
+  }
+
+  std::string SummaryText() const {
+    const double rate = summary_.seconds > 0 ? static_cast<double>(summary_.accepted) / summary_.seconds : 0;
+    std::string out = fmt::format("{} accepted, {} refused in {}, {} obs/s, next sequence {}\n",
+                                  Grouped(summary_.accepted), Grouped(summary_.refused),
+                                  FormatDurationRough(summary_.seconds * 1e6), Rough(rate), summary_.next_sequence);
+    if (summary_.skipped > 0) out += fmt::format("{} skipped: taken before\n", Grouped(summary_.skipped));
+    if (summary_.resent > 0)
+      out += fmt::format("{} sent again: there was no room at first\n", Grouped(summary_.resent));
+    return out;
+  }
+
+  std::string HowToGoOn() const {
+    if (options_.stream_id.empty()) {
+      return fmt::format("stopped before sequence {}; a stream with a --stream-id can be resumed",
+                         summary_.next_sequence);
+    }
+    return fmt::format("stopped before sequence {}; go on with the same input and --stream-id {} --resume",
+                       summary_.next_sequence, options_.stream_id);
+  }
+
+  Session& session_;
+  const ObserveOptions options_;
+  const Interrupt interrupt_;
+  Progress progress_;
+  std::unique_ptr<RecordSource> source_;
+  std::unique_ptr<ObserveCall> call_;
+  // The reading thread's: first the caller's, then the receiver's.
+  v1::ObserveStreamResponse response_;
+  std::atomic<double> share_{-1};
+  // The input is a file, which is never slow: batches are always filled.
+  bool patient_ = false;
+
+  // Guards what follows.
+  std::mutex mu_;
+  std::condition_variable changed_;
+  bool started_ = false, ended_ = false, finished_ = false, timed_out_ = false;
+  bool input_ended_ = false, lingered_ = false;
+  absl::Status input_fault_;
+  std::deque<Record> input_;
+  // Set by Start, then only read.
+  v1::StreamLimits limits_;
+  uint64_t first_sequence_ = 1;
+  std::unique_ptr<SendWindow> window_;
+  v1::Pressure pressure_;
+  uint64_t refused_by_daemon_ = 0;
+  SteadyClock::time_point started_at_;
+  ObserveSummary summary_;
+};
+
+}  // namespace
+
+ExitCode RunObserve(Session& session, const ObserveOptions& options) { return ObserveRun(session, options).Run(); }
+
+}  // namespace engram

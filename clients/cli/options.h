@@ -1,0 +1,135 @@
+// The command line as a value: what each command was asked to do. `options.cc` is the one place that declares options;
+// help, completion and the README follow from it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "engram/v1/observation.pb.h"
+
+namespace engram {
+
+struct GlobalOptions {
+  std::string address = "127.0.0.1:50051";
+  bool json = false;
+  int64_t timeout_us = 10'000'000;
+  bool no_color = false;
+};
+
+struct ObserveOptions {
+  std::string space;
+  // "-": standard input.
+  std::string file = "-";
+  std::string npy;
+  std::string text;
+  std::string jsonl;
+  uint32_t batch = 256;
+  std::string stream_id;
+  bool resume = false;
+  bool strict = false;
+  v1::Priority priority = v1::PRIORITY_NORMAL;
+  v1::AckLevel ack_level = v1::ACK_LEVEL_DURABLE;
+};
+
+struct RecallOptions {
+  std::string space;
+  // Exactly one of the cues is set; `vector_file` "-" is standard input.
+  std::string vector;
+  std::string vector_file;
+  std::string id;
+  std::string npy;
+  // A row of the .npy file, from 0; all of them when unset.
+  std::optional<uint64_t> row;
+  uint32_t k = 10;
+  uint32_t ef = 0;
+  std::optional<float> min_similarity;
+  v1::Filter filter;
+  bool exact = false;
+  bool content = true;
+  bool tags = true;
+  bool embedding = false;
+};
+
+struct GetOptions {
+  std::string space;
+  std::vector<std::string> ids;
+  bool embedding = false;
+};
+
+struct ForgetOptions {
+  std::string space;
+  std::vector<std::string> ids;
+  // Set when a condition was given.
+  std::optional<v1::Filter> filter;
+  bool yes = false;
+  bool dry_run = false;
+};
+
+struct SpacesOptions {
+  enum class Action { kList, kCreate, kShow, kUpdate, kDelete };
+  Action action = Action::kList;
+  std::string name;
+  // kList: only names that begin so.
+  std::string prefix;
+  bool names_only = false;
+  bool yes = false;
+  v1::Metric metric = v1::METRIC_COSINE;
+  uint32_t dimension = 0;
+  uint32_t max_connections = 0;
+  uint32_t ef_construction = 0;
+  std::optional<uint64_t> flat_threshold;
+  std::optional<uint32_t> ef_search;
+  std::optional<uint64_t> max_rate;
+  std::optional<uint64_t> quota_observations;
+  std::optional<uint64_t> quota_bytes;
+};
+
+struct StatusOptions {
+  bool watch = false;
+  int64_t interval_us = 1'000'000;
+};
+
+struct CompletionOptions {
+  std::string shell;
+};
+
+// What the command line offers, for completion scripts.
+struct OfferedCommand {
+  // "observe", or "spaces create".
+  std::string name;
+  std::string help;
+  // "--batch", "-k"; with the words its value can have, where they are few.
+  struct Option {
+    std::string name;
+    std::string help;
+    bool takes_value = false;
+    bool takes_file = false;
+    std::vector<std::string> words;
+  };
+  std::vector<Option> options;
+  bool takes_space = false;
+  bool takes_file = false;
+};
+
+using CommandOptions = std::variant<ObserveOptions, RecallOptions, GetOptions, ForgetOptions, SpacesOptions,
+                                    StatusOptions, CompletionOptions>;
+
+struct CommandLine {
+  GlobalOptions global;
+  CommandOptions command;
+};
+
+// A command line to run, or a text to print and the code to exit with.
+struct Printout {
+  std::string text;
+  int exit_code = 0;
+};
+std::variant<CommandLine, Printout> ParseCommandLine(int argc, const char* const* argv);
+
+std::vector<OfferedCommand> OfferedCommands();
+
+}  // namespace engram

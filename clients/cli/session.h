@@ -1,0 +1,66 @@
+// What every command is given: the global options, the way to the daemon, and where to print.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "clients/cli/connection.h"
+#include "clients/cli/exit_codes.h"
+#include "clients/cli/options.h"
+#include "clients/cli/render.h"
+
+namespace engram {
+
+// Used by the command's thread, except where a method says otherwise.
+class Session {
+ public:
+  Session(const GlobalOptions& global, std::unique_ptr<Connection> daemon);
+
+  const GlobalOptions& global() const { return global_; }
+  Connection& daemon() { return *daemon_; }
+  const Terminal& out() const { return out_; }
+  const Terminal& err() const { return err_; }
+
+  // To standard output, at once. Output that nobody reads any more is dropped.
+  void Print(const std::string& text) const;
+  // One line to standard error, made printable, with "engram: " before it. Any thread.
+  void Warn(const std::string& text) const;
+  // Warns of an error and returns its exit code.
+  ExitCode Fail(const absl::Status& status) const;
+  // The same, after looking what the daemon has: names near an unknown space; both dimensions where
+  // `dimension` (0: none was sent) is not the space's.
+  ExitCode FailIn(const std::string& space, const absl::Status& status, uint64_t dimension = 0);
+
+  // Warns of an input that cannot be opened (NOT_FOUND) or understood.
+  ExitCode FailInput(const absl::Status& status) const;
+
+  // Asks on the terminal; false without one.
+  bool Confirm(const std::string& question) const;
+
+ private:
+  const GlobalOptions global_;
+  const std::unique_ptr<Connection> daemon_;
+  const Terminal out_;
+  const Terminal err_;
+};
+
+// Of `names` those that a typing error makes into `name`, nearest first, at most three.
+std::vector<std::string> NearNames(const std::string& name, const std::vector<std::string>& names);
+
+// Everything a file has until its end; "-" is standard input. NOT_FOUND: cannot be opened.
+absl::StatusOr<std::string> ReadWhole(const std::string& path);
+
+// Each command, in the file of its name.
+ExitCode RunObserve(Session& session, const ObserveOptions& options);
+ExitCode RunRecall(Session& session, const RecallOptions& options);
+ExitCode RunGet(Session& session, const GetOptions& options);
+ExitCode RunForget(Session& session, const ForgetOptions& options);
+ExitCode RunSpaces(Session& session, const SpacesOptions& options);
+ExitCode RunStatus(Session& session, const StatusOptions& options);
+// The script of one shell.
+std::string CompletionScript(const std::string& shell);
+
+}  // namespace engram
