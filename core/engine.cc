@@ -341,6 +341,7 @@ void EngineImpl::ReadGauges(const GaugeSink& sink) {
   }
   sink(MetricId::kQueueDepth, "", 0, static_cast<double>(high));
   sink(MetricId::kQueueDepth, "", 1, static_cast<double>(normal));
+  sink(MetricId::kQueueCapacity, "", 0, static_cast<double>(status.queue_capacity));
   sink(MetricId::kActiveSessions, "", 0, static_cast<double>(status.streams));
   sink(MetricId::kQueueMemory, "", 0, static_cast<double>(ingest_.queue_bytes()));
   sink(MetricId::kRecallWaiting, "", 0, static_cast<double>(status.recalls_waiting));
