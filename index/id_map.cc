@@ -1,6 +1,7 @@
 #include "index/id_map.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstring>
 #include <random>
@@ -24,6 +25,13 @@ uint64_t LoadUpTo8(const char* bytes, size_t n) {
   uint64_t value = 0;
   std::memcpy(&value, bytes, n);
   return value;
+}
+
+// Not to be guessed from outside, and another one for each map. The device is slow, so it is asked once.
+uint64_t SecretSeed() {
+  static const uint64_t secret = (uint64_t{std::random_device{}()} << 32) | std::random_device{}();
+  static std::atomic<uint64_t> maps{0};
+  return Fold(secret ^ 0x9e3779b97f4a7c15, secret + 2 * maps.fetch_add(1, std::memory_order_relaxed) + 1);
 }
 
 }  // namespace
@@ -82,10 +90,7 @@ struct IdMap::Table {
   size_t mask;
 };
 
-IdMap::IdMap(Slab& slab)
-    : slab_(slab), seed_((uint64_t{std::random_device{}()} << 32) | std::random_device{}()) {
-  Reserve(1);
-}
+IdMap::IdMap(Slab& slab) : slab_(slab), seed_(SecretSeed()) { Reserve(1); }
 
 IdMap::~IdMap() = default;
 

@@ -9,6 +9,9 @@
 //            seed; forgotten ids keep their slot until the space is rebuilt.
 #pragma once
 
+#include <absl/base/thread_annotations.h>
+
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>

@@ -97,7 +97,6 @@ class Slab {
     return extents_[extent.level].load(std::memory_order_acquire) + size_t{extent.row / kBlockRows} * block_bytes_;
   }
   size_t ExtentBytes(uint32_t level) const { return (size_t{kChunkRows / kBlockRows} << level) * block_bytes_; }
-  bool HugePages(uint32_t level) const;
 
   // Constant after construction.
   const uint32_t dimension_;
