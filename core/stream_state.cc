@@ -66,7 +66,9 @@ void StreamState::Reopen() {
 void StreamState::Advance() const {
   if (unindexed_.empty()) return;
   const SpaceIndex* index = space_->index();
-  const uint64_t linked = index->link_backlog() == 0 ? index->size() : index->linked();
+  // Without an index nothing was stored: only refusals have passed.
+  const uint64_t linked =
+      index == nullptr ? UINT64_MAX : index->link_backlog() == 0 ? index->size() : index->linked();
   while (!unindexed_.empty() && unindexed_.front().end <= linked) {
     indexed_ = unindexed_.front().through;
     unindexed_.pop_front();

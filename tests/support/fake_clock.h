@@ -1,7 +1,7 @@
 // A clock that moves only when told to.
 #pragma once
 
-#include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "core/base/clock.h"
@@ -21,16 +21,18 @@ class FakeClock final : public Clock {
 
   bool WaitUntil(CondVar& cv, Mutex& mu, MonotonicTime deadline) override
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    uint64_t id;
     {
       MutexLock lock(mu_);
       if (now_ >= deadline) return false;
-      waiters_.push_back({&cv, &mu});
+      id = ++last_id_;
+      waiters_.push_back({id, &cv, &mu});
       waiting_.NotifyAll();
     }
     cv.Wait(mu);
     MutexLock lock(mu_);
-    auto it = std::find_if(waiters_.begin(), waiters_.end(), [&](const Waiter& w) { return w.cv == &cv; });
-    if (it != waiters_.end()) waiters_.erase(it);
+    // Gone already if Advance woke it.
+    std::erase_if(waiters_, [&](const Waiter& w) { return w.id == id; });
     return now_ < deadline;
   }
 
@@ -41,7 +43,8 @@ class FakeClock final : public Clock {
       MutexLock lock(mu_);
       now_ += by;
       wall_us_ += by.count();
-      waiters = waiters_;
+      // They no longer count as waiting, so AwaitWaiters after this means those that looked at the new time.
+      waiters.swap(waiters_);
     }
     // Taking the waiter's mutex makes sure that it is inside its wait, not on the way there.
     for (const Waiter& w : waiters) {
@@ -59,6 +62,7 @@ class FakeClock final : public Clock {
 
  private:
   struct Waiter {
+    uint64_t id;
     CondVar* cv;
     Mutex* mu;
   };
@@ -68,6 +72,7 @@ class FakeClock final : public Clock {
   MonotonicTime now_ ABSL_GUARDED_BY(mu_) = MonotonicTime(std::chrono::hours(1));
   int64_t wall_us_ ABSL_GUARDED_BY(mu_) = 1'700'000'000'000'000;
   std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mu_);
+  uint64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace engram::testing
