@@ -139,7 +139,10 @@ absl::Status Daemon::Listen() {
   }
   for (size_t i = 0; i < wanted.size(); ++i) addresses_.push_back(WithPort(wanted[i], ports[i]));
   admin_service_->SetAddresses(fmt::format("{}", fmt::join(addresses_, ",")), metrics_address());
-  server_->GetHealthCheckService()->SetServingStatus(true);
+  // By name and as a whole.
+  for (const char* service : {"", v1::MemoryService::service_full_name(), v1::AdminService::service_full_name()}) {
+    server_->GetHealthCheckService()->SetServingStatus(service, true);
+  }
   return absl::OkStatus();
 }
 
@@ -164,7 +167,7 @@ Daemon::Leftovers Daemon::Stop(Duration bound) {
   if (engine_) engine_->StopAdmitting();
   if (!server_) return {};
   server_->GetHealthCheckService()->SetServingStatus(false);
-  memory_service_->EndUnstartedStreams();
+  memory_service_->StopTakingStreams();
   Leftovers left;
   if (!streams_.AwaitNone(clock_, deadline)) left.streams = streams_.taken();
   if (!calls_.AwaitNone(clock_, deadline)) left.calls = calls_.taken();

@@ -8,9 +8,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -105,12 +108,13 @@ std::optional<int> Print(const Arguments& arguments, const LoadResult& loaded) {
 // gRPC 1.51 stops accepting for good when it runs out of descriptors.
 void RaiseDescriptorLimit() {
   constexpr rlim_t kWanted = 65536;
+  constexpr rlim_t kTooFew = 8192;
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kWanted) return;
   rlimit raised{.rlim_cur = kWanted, .rlim_max = std::max(limit.rlim_max, kWanted)};
   if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
   raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
-  if (setrlimit(RLIMIT_NOFILE, &raised) != 0 || raised.rlim_cur < kWanted) {
+  if (setrlimit(RLIMIT_NOFILE, &raised) != 0 || raised.rlim_cur < kTooFew) {
     LogWarning(fmt::format("at most {} file descriptors may be open, {} are better: raise `ulimit -n`",
                            raised.rlim_cur, kWanted));
   }
@@ -141,7 +145,8 @@ int Await(const sigset_t& signals, Duration bound) {
 void Reload(Daemon& daemon) {
   const auto outcome = daemon.Reload();
   if (!outcome.ok()) {
-    LogError(fmt::format("configuration not reloaded, nothing has changed:\n{}", outcome.status().message()));
+    LogError(fmt::format("configuration not reloaded, nothing has changed:\n{}",
+                         std::string(outcome.status().message())));
     return;
   }
   for (const std::string& change : outcome->applied) LogInfo(fmt::format("in force: {}", change));
@@ -216,7 +221,7 @@ int Run(int argc, char** argv) {
 
   auto started = Daemon::Start({.settings = loaded.settings, .load = [&] { return LoadConfig(arguments.load); }});
   if (!started.ok()) {
-    LogError(started.status().message());
+    LogError(std::string(started.status().message()));
     return started.status().code() == absl::StatusCode::kUnavailable ? kExitUnavailable : kExitInternal;
   }
   std::unique_ptr<Daemon> daemon = *std::move(started);

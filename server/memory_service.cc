@@ -42,8 +42,9 @@ MemoryService::MemoryService(const Deps& deps) : deps_(deps) {
                          [this](grpc::ServerContext* context, ObserveIo* io) { return RunObserve(context, io); }));
 }
 
-void MemoryService::EndUnstartedStreams() {
+void MemoryService::StopTakingStreams() {
   MutexLock lock(mu_);
+  stopping_ = true;
   for (ObserveStreamCall* call : open_) call->EndUnstarted();
 }
 
@@ -59,6 +60,7 @@ grpc::Status MemoryService::RunObserveStream(grpc::ServerContext* context, Obser
                          context, io);
   {
     MutexLock lock(mu_);
+    if (stopping_) return {grpc::StatusCode::UNAVAILABLE, "the daemon drains: it takes no new streams"};
     open_.insert(&call);
   }
   const grpc::Status status = call.Run();

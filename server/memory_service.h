@@ -36,8 +36,8 @@ class MemoryService final : public v1::MemoryService::Service {
 
   explicit MemoryService(const Deps& deps);
 
-  // Ends streams whose first frame has not come: the engine does not know them.
-  void EndUnstartedStreams() ABSL_LOCKS_EXCLUDED(mu_);
+  // Refuses new streams and ends those whose first frame has not come: the engine does not know them.
+  void StopTakingStreams() ABSL_LOCKS_EXCLUDED(mu_);
 
   grpc::Status Recall(grpc::ServerContext* context, const v1::RecallRequest* request,
                       v1::RecallResponse* response) override;
@@ -70,6 +70,7 @@ class MemoryService final : public v1::MemoryService::Service {
   const Deps deps_;
 
   Mutex mu_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::set<ObserveStreamCall*> open_ ABSL_GUARDED_BY(mu_);
 };
 

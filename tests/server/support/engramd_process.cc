@@ -1,0 +1,104 @@
+#include "tests/server/support/engramd_process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+
+#include "core/base/check.h"
+
+namespace engram::testing {
+
+EngramdProcess::EngramdProcess(const std::vector<std::string>& arguments) {
+  std::array<int, 2> out, err;
+  ENGRAM_CHECK(pipe2(out.data(), O_CLOEXEC) == 0 && pipe2(err.data(), O_CLOEXEC) == 0);
+  std::vector<std::string> kept;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (std::strncmp(*entry, "ENGRAM_", 7) != 0) kept.emplace_back(*entry);
+  }
+  std::vector<char*> argv, env;
+  std::string binary = ENGRAMD_BINARY;
+  argv.push_back(binary.data());
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  for (std::string& entry : kept) env.push_back(entry.data());
+  env.push_back(nullptr);
+  pid_ = fork();
+  ENGRAM_CHECK(pid_ >= 0);
+  if (pid_ == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(out[1], STDOUT_FILENO);
+    dup2(err[1], STDERR_FILENO);
+    execve(binary.c_str(), argv.data(), env.data());
+    _exit(127);
+  }
+  close(out[1]);
+  close(err[1]);
+  out_fd_ = out[0];
+  err_fd_ = err[0];
+}
+
+EngramdProcess::~EngramdProcess() {
+  if (!exit_) {
+    kill(pid_, SIGKILL);
+    AwaitExit();
+  }
+}
+
+bool EngramdProcess::ReadMore(int* fd, std::string* into) {
+  if (*fd < 0) return false;
+  std::array<char, 4096> buffer;
+  ssize_t got;
+  do {
+    got = read(*fd, buffer.data(), buffer.size());
+  } while (got < 0 && errno == EINTR);
+  if (got > 0) {
+    into->append(buffer.data(), static_cast<size_t>(got));
+    return true;
+  }
+  close(*fd);
+  *fd = -1;
+  return false;
+}
+
+bool EngramdProcess::AwaitReady() {
+  while (out_.find('\n') == std::string::npos) {
+    if (!ReadMore(&out_fd_, &out_)) return false;
+  }
+  const std::string line = out_.substr(0, out_.find('\n'));
+  const size_t grpc = line.find(" grpc=");
+  const size_t metrics = line.find(" metrics=");
+  if (!line.starts_with("engramd ready") || grpc == std::string::npos || metrics == std::string::npos) return false;
+  grpc_address = line.substr(grpc + 6, metrics - grpc - 6);
+  metrics_address = line.substr(metrics + 9);
+  return true;
+}
+
+bool EngramdProcess::AwaitLog(const std::string& text) {
+  while (err_.find(text) == std::string::npos) {
+    if (!ReadMore(&err_fd_, &err_)) return false;
+  }
+  return true;
+}
+
+void EngramdProcess::Signal(int signal) const { kill(pid_, signal); }
+
+int EngramdProcess::AwaitExit() {
+  if (exit_) return *exit_;
+  // Its lines are few: neither pipe fills while the other is read.
+  while (ReadMore(&out_fd_, &out_)) {
+  }
+  while (ReadMore(&err_fd_, &err_)) {
+  }
+  int status = 0;
+  while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  }
+  exit_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return *exit_;
+}
+
+}  // namespace engram::testing

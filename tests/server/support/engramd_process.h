@@ -1,0 +1,46 @@
+// The real engramd as a child process.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace engram::testing {
+
+class EngramdProcess {
+ public:
+  // Starts `engramd arguments...`; its environment is the test's without ENGRAM_*.
+  explicit EngramdProcess(const std::vector<std::string>& arguments);
+  // Kills it if it is still there.
+  ~EngramdProcess();
+
+  // Reads its first line on stdout; false when it ends without one. Fills the two addresses.
+  bool AwaitReady();
+  std::string grpc_address;
+  std::string metrics_address;
+
+  void Signal(int signal) const;
+  // Its exit code, or 128 + the signal it died of. Blocks.
+  int AwaitExit();
+  // What it has written, once it has ended.
+  const std::string& out() const { return out_; }
+  const std::string& err() const { return err_; }
+  // Reads stderr until it contains `text`; false when it ends first.
+  bool AwaitLog(const std::string& text);
+  pid_t pid() const { return pid_; }
+
+ private:
+  bool ReadMore(int* fd, std::string* into);
+
+  pid_t pid_ = -1;
+  int out_fd_ = -1;
+  int err_fd_ = -1;
+  std::string out_;
+  std::string err_;
+  std::optional<int> exit_;
+};
+
+}  // namespace engram::testing
