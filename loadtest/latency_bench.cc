@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kObserveP50Bar = 3, kObserveP99Bar = 8, kRecallP99Bar = 5, kFirstCallBar = 5;  // Milliseconds.
 constexpr const char* kSpace = "latency";
+constexpr const char* kBesideSpace = "arrivals";
 constexpr size_t kCues = 1000;
 
 double ToMilli(int64_t nanos) { return static_cast<double>(nanos) / 1e6; }
@@ -50,9 +51,13 @@ absl::Status MeasureFirstCalls(v1::MemoryService::Stub& stub, const LatencyPlan&
   return absl::OkStatus();
 }
 
-}  // namespace
+// Where the observations go while the recalls ask the preloaded space.
+enum class Target {
+  kBeside,  // Into another space: the one recalled from stays as large as the bar says.
+  kSame,    // Into the space recalled from: it grows, and is linked behind the recalls.
+};
 
-absl::Status MeasureLatency(const BenchContext& context, const LatencyPlan& plan, Report& report) {
+absl::Status MeasureSteady(const BenchContext& context, const LatencyPlan& plan, Target target, Report& report) {
   ENGRAM_ASSIGN_OR_RETURN(const auto directory, TemporaryDirectory::Create());
   std::vector<std::string> arguments = {"--profile", "low_latency"};
   for (const std::string& setting : context.settings) arguments.insert(arguments.end(), {"--set", setting});
@@ -64,7 +69,8 @@ absl::Status MeasureLatency(const BenchContext& context, const LatencyPlan& plan
   ENGRAM_RETURN_IF_ERROR(Preload(*stub, vectors));
 
   OpenLoopPlan load;
-  load.space = kSpace;
+  load.space = target == Target::kSame ? kSpace : kBesideSpace;
+  load.recall_space = kSpace;
   load.observations_per_second = plan.observations_per_second;
   load.recalls_per_second = plan.recalls_per_second;
   load.first_id = plan.preload;
@@ -78,9 +84,9 @@ absl::Status MeasureLatency(const BenchContext& context, const LatencyPlan& plan
   const double cpu_percent = (daemon->CpuSeconds() - cpu_before) / result.seconds * 100;
   load.first_id += static_cast<size_t>(load.observations_per_second * load.seconds);
 
-  report.Heading(
-      fmt::format("Latency, low_latency: {:g} obs/s one by one and {:g} recalls/s (k 10) offered for {} s, ms",
-                  plan.observations_per_second, plan.recalls_per_second, plan.seconds));
+  const std::string where = target == Target::kSame ? "into the same space" : "into a space beside";
+  report.Heading(fmt::format("Latency, low_latency: {:g} obs/s one by one {}, {:g} recalls/s (k 10), {} s, ms",
+                             plan.observations_per_second, where, plan.recalls_per_second, plan.seconds));
   const auto row = [](std::string name, const Histogram& histogram) {
     std::vector<std::string> cells = {std::move(name), Grouped(static_cast<double>(histogram.count()))};
     for (std::string& cell : PercentileCells(histogram)) cells.push_back(std::move(cell));
@@ -89,25 +95,41 @@ absl::Status MeasureLatency(const BenchContext& context, const LatencyPlan& plan
   report.Table({{"from the due instant to", "count", "p50", "p90", "p99", "p99.9", "max"},
                 row("durable acknowledgement", result.observe),
                 row("recall's answer", result.recall)});
-  report.Line(
-      fmt::format("  the space held {} observations of {}-d at the start, {} at the end; engramd used {:.0f} % of "
-                  "a core",
-                  Grouped(static_cast<double>(plan.preload)), plan.dimension,
-                  Grouped(static_cast<double>(load.first_id)), cpu_percent));
-  report.Put("latency", {{"observations_per_s", plan.observations_per_second},
-                         {"recalls_per_s", plan.recalls_per_second},
-                         {"seconds", plan.seconds},
-                         {"dimension", plan.dimension},
-                         {"preloaded", plan.preload},
-                         {"cpu_percent", cpu_percent},
-                         {"observe", PercentilesToJson(result.observe)},
-                         {"recall", PercentilesToJson(result.recall)}});
-  report.AddBar({"observe p50", ToMilli(result.observe.Percentile(0.5)), kObserveP50Bar, false, "ms"});
-  report.AddBar({"observe p99", ToMilli(result.observe.Percentile(0.99)), kObserveP99Bar, false, "ms"});
-  report.AddBar({"recall p99", ToMilli(result.recall.Percentile(0.99)), kRecallP99Bar, false, "ms"});
-
-  ENGRAM_RETURN_IF_ERROR(MeasureFirstCalls(*stub, plan, cues, load.first_id, report));
+  report.Line(fmt::format(
+      "  the space recalled from held {} observations of {}-d{}; a recall walked {} nodes and scanned {}",
+      Grouped(static_cast<double>(plan.preload)), plan.dimension,
+      target == Target::kSame ? fmt::format(" before, {} after", Grouped(static_cast<double>(load.first_id))) : "",
+      Grouped(result.graph_candidates), Grouped(result.tail_scanned)));
+  report.Line(fmt::format("  engramd used {:.0f} % of a core", cpu_percent));
+  report.Put(target == Target::kSame ? "latency/same_space" : "latency/space_beside",
+             {{"observations_per_s", plan.observations_per_second},
+              {"recalls_per_s", plan.recalls_per_second},
+              {"seconds", plan.seconds},
+              {"dimension", plan.dimension},
+              {"preloaded", plan.preload},
+              {"cpu_percent", cpu_percent},
+              {"graph_candidates", result.graph_candidates},
+              {"tail_scanned", result.tail_scanned},
+              {"observe", PercentilesToJson(result.observe)},
+              {"recall", PercentilesToJson(result.recall)}});
+  const char* suffix = target == Target::kSame ? ", same space" : "";
+  report.AddBar(
+      {fmt::format("observe p50{}", suffix), ToMilli(result.observe.Percentile(0.5)), kObserveP50Bar, false, "ms"});
+  report.AddBar(
+      {fmt::format("observe p99{}", suffix), ToMilli(result.observe.Percentile(0.99)), kObserveP99Bar, false, "ms"});
+  report.AddBar(
+      {fmt::format("recall p99{}", suffix), ToMilli(result.recall.Percentile(0.99)), kRecallP99Bar, false, "ms"});
+  if (target == Target::kBeside) {
+    ENGRAM_RETURN_IF_ERROR(MeasureFirstCalls(*stub, plan, cues, load.first_id, report));
+  }
   return daemon->Stop();
+}
+
+}  // namespace
+
+absl::Status MeasureLatency(const BenchContext& context, const LatencyPlan& plan, Report& report) {
+  ENGRAM_RETURN_IF_ERROR(MeasureSteady(context, plan, Target::kBeside, report));
+  return MeasureSteady(context, plan, Target::kSame, report);
 }
 
 }  // namespace engram

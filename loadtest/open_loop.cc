@@ -46,7 +46,7 @@ absl::Status ReadAcks(Stream& stream, const Schedule& schedule, uint64_t total, 
 }  // namespace
 
 absl::StatusOr<int64_t> TimeRecall(v1::MemoryService::Stub& stub, const std::string& space, uint32_t k,
-                                   std::span<const float> cue) {
+                                   std::span<const float> cue, v1::Coverage* coverage) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kPatience);
   v1::RecallRequest request;
@@ -61,6 +61,7 @@ absl::StatusOr<int64_t> TimeRecall(v1::MemoryService::Stub& stub, const std::str
   if (response.hits_size() != static_cast<int>(k)) {
     return absl::DataLossError(fmt::format("recall from {}: {} hits of {}", space, response.hits_size(), k));
   }
+  if (coverage != nullptr) *coverage = response.coverage();
   return took;
 }
 
@@ -88,6 +89,7 @@ absl::StatusOr<OpenLoopResult> RunOpenLoop(v1::MemoryService::Stub& stub, const 
                                            const Matrix& vectors, const Matrix& cues) {
   const auto total = static_cast<uint64_t>(plan.observations_per_second * plan.seconds);
   const auto recalls = static_cast<uint64_t>(plan.recalls_per_second * plan.seconds);
+  const std::string& recall_space = plan.recall_space.empty() ? plan.space : plan.recall_space;
 
   // Made beforehand, so that the writer has nothing to do but write.
   std::vector<v1::ObserveStreamRequest> frames(total);
@@ -123,8 +125,11 @@ absl::StatusOr<OpenLoopResult> RunOpenLoop(v1::MemoryService::Stub& stub, const 
     const Schedule schedule{began, kNanosPerSecond / std::max(plan.recalls_per_second, 1e-9)};
     for (uint64_t i = 0; i < recalls && recalled.ok(); ++i) {
       SleepUntilNanos(schedule.Due(i));
-      recalled = TimeRecall(stub, plan.space, plan.k, cues.row(i % cues.rows())).status();
+      v1::Coverage coverage;
+      recalled = TimeRecall(stub, recall_space, plan.k, cues.row(i % cues.rows()), &coverage).status();
       result.recall.Record(NowNanos() - schedule.Due(i));
+      result.graph_candidates += static_cast<double>(coverage.graph_candidates()) / static_cast<double>(recalls);
+      result.tail_scanned += static_cast<double>(coverage.tail_scanned()) / static_cast<double>(recalls);
     }
   });
   for (uint64_t i = 0; i < total; ++i) {

@@ -19,6 +19,8 @@ namespace engram {
 
 struct OpenLoopPlan {
   std::string space;
+  // The space recalled from; empty: the same.
+  std::string recall_space;
   double observations_per_second = 1000;
   // 0: none.
   double recalls_per_second = 50;
@@ -34,6 +36,9 @@ struct OpenLoopResult {
   Histogram recall;
   // From the first due instant to the last acknowledgement.
   double seconds = 0;
+  // What a recall compared, on average: nodes walked, and observations not linked yet or without a graph.
+  double graph_candidates = 0;
+  double tail_scanned = 0;
 };
 
 // Observations carry the rows of `vectors` in turn; recalls the rows of `cues`.
@@ -42,7 +47,7 @@ absl::StatusOr<OpenLoopResult> RunOpenLoop(v1::MemoryService::Stub& stub, const 
 
 // One recall; its nanoseconds.
 absl::StatusOr<int64_t> TimeRecall(v1::MemoryService::Stub& stub, const std::string& space, uint32_t k,
-                                   std::span<const float> cue);
+                                   std::span<const float> cue, v1::Coverage* coverage = nullptr);
 // One unary Observe of one observation, to its durable acknowledgement; its nanoseconds.
 absl::StatusOr<int64_t> TimeObserve(v1::MemoryService::Stub& stub, const std::string& space, const SampleText& text,
                                     std::span<const float> embedding);
