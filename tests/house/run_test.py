@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""tests/run counts what happened: in a small project whose tests pass, fail, crash, take too long or cannot be built."""
+
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import json
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+RUN = Path(__file__).resolve().parents[1] / "run"
+
+# Writes what GoogleTest would: two cases passed, one failed, one skipped.
+CASES = """
+import os, sys
+where = os.environ["GTEST_OUTPUT"].removeprefix("xml:")
+os.makedirs(where, exist_ok=True)
+bad = "<failure message='expected 1, got 2'/>" if sys.argv[2] == "1" else ""
+open(where + sys.argv[1] + ".xml", "w").write(
+    "<testsuites><testsuite><testcase name='A' classname='T' status='run' result='completed'/>"
+    "<testcase name='B' classname='T' status='run' result='completed'/>"
+    f"<testcase name='C' classname='T' status='run' result='completed'>{bad}</testcase>"
+    "<testcase name='D' classname='T' status='run' result='skipped'/></testsuite></testsuites>")
+sys.exit(int(sys.argv[2]))
+"""
+PROJECT = """
+cmake_minimum_required(VERSION 3.25)
+project(small LANGUAGES NONE)
+enable_testing()
+"""
+PRESETS = {
+    "version": 6,
+    "configurePresets": [{"name": "release", "generator": "Ninja", "binaryDir": "${sourceDir}/build/release"},
+                         {"name": "clang", "generator": "Ninja", "binaryDir": "${sourceDir}/build/clang"}],
+    "buildPresets": [{"name": "release", "configurePreset": "release"}, {"name": "clang", "configurePreset": "clang"}],
+    "testPresets": [{"name": "release", "configurePreset": "release"}],
+}
+
+
+class Run(unittest.TestCase):
+    def run_in(self, project, *arguments):
+        """(exit status, lines printed) of tests/run over a project of these CMake lines."""
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            (root / "CMakeLists.txt").write_text(PROJECT + project)
+            (root / "CMakePresets.json").write_text(json.dumps(PRESETS))
+            (root / "cases.py").write_text(CASES)
+            loader = importlib.machinery.SourceFileLoader("run", str(RUN))
+            run = importlib.util.module_from_spec(importlib.util.spec_from_loader("run", loader))
+            sys.modules["run"] = run
+            loader.exec_module(run)
+            run.ROOT, run.LOGS = root, root / "build" / "test-logs"
+            told, before = io.StringIO(), sys.argv
+            try:
+                sys.argv = ["run", "--lane", "release", *arguments]
+                with contextlib.redirect_stdout(told):
+                    status = run.main()
+            finally:
+                sys.argv = before
+            return status, told.getvalue().splitlines()
+
+    def test_passing(self):
+        status, lines = self.run_in(f"""
+            add_test(NAME cases COMMAND {sys.executable} ${{CMAKE_SOURCE_DIR}}/cases.py cases 0)
+            add_test(NAME plain COMMAND true)
+            add_test(NAME long COMMAND false)
+            set_tests_properties(long PROPERTIES LABELS soak)
+        """, "--lane", "clang")
+        self.assertEqual((status, lines[-1]), (0, "5 passed, 0 failed, 1 skipped"), lines)
+
+    def test_failing(self):
+        status, lines = self.run_in(f"""
+            add_test(NAME cases COMMAND {sys.executable} ${{CMAKE_SOURCE_DIR}}/cases.py cases 1)
+            add_test(NAME says_no COMMAND false)
+            add_test(NAME crashes COMMAND sh -c "kill -SEGV $$")
+            add_test(NAME hangs COMMAND sh -c "exec tail -f /dev/null")
+            set_tests_properties(hangs PROPERTIES TIMEOUT 1)
+            add_test(NAME missing COMMAND ${{CMAKE_BINARY_DIR}}/never-built)
+        """)
+        self.assertEqual((status, lines[-1]), (1, "2 passed, 5 failed, 1 skipped"), lines)
+        text = "\n".join(lines)
+        self.assertIn("FAILED release: cases: T.C", text)
+        self.assertIn("expected 1, got 2", text)
+        self.assertIn("FAILED release: hangs (Timeout)", text)
+        self.assertIn("FAILED release: missing (Not Run)", text)
+
+    def test_build_that_breaks_hides_nothing(self):
+        status, lines = self.run_in("""
+            add_custom_target(broken ALL COMMAND sh -c "echo it: error: broke; exit 1")
+            add_custom_target(whole ALL COMMAND touch whole)
+            add_test(NAME made COMMAND cat whole)
+        """)
+        self.assertEqual((status, lines[-1]), (1, "1 passed, 1 failed"), lines)
+        self.assertIn("    it: error: broke", lines)
+
+    def test_nothing_to_run_is_no_success(self):
+        self.assertEqual(self.run_in("")[0], 1)
+        status, lines = self.run_in("message(FATAL_ERROR \"no\")\n")
+        self.assertEqual((status, lines[-1]), (1, "0 passed, 1 failed"), lines)
+
+
+if __name__ == "__main__":
+    unittest.main()
