@@ -62,7 +62,8 @@ absl::Status CheckUnix(std::string_view text, std::string_view path) {
     return Wrong(text, fmt::format("has a path of {} bytes; a socket's takes {}", path.size(), kLongest));
   }
   const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
-  if (!IsUtf8(path) || std::any_of(path.begin(), path.end(), control)) return Wrong(text, "has bytes that are not text");
+  if (!IsUtf8(path) || std::any_of(path.begin(), path.end(), control))
+    return Wrong(text, "has bytes that are not text");
   return absl::OkStatus();
 }
 
@@ -83,10 +84,12 @@ absl::Status CheckAddress(std::string_view text) {
   if (host.empty()) return Wrong(text, "has no host; write 0.0.0.0 or [::] for every interface");
   if (host.front() == '[' || host.back() == ']') {
     const bool bracketed = host.front() == '[' && host.back() == ']' && host.size() > 2;
-    if (!bracketed || !IsIpv6(host.substr(1, host.size() - 2))) return Wrong(text, "has no IPv6 address in its brackets");
+    if (!bracketed || !IsIpv6(host.substr(1, host.size() - 2)))
+      return Wrong(text, "has no IPv6 address in its brackets");
     return absl::OkStatus();
   }
-  if (host.find(':') != std::string_view::npos) return Wrong(text, "has several colons; IPv6 goes in brackets, as [::1]:50051");
+  if (host.find(':') != std::string_view::npos)
+    return Wrong(text, "has several colons; IPv6 goes in brackets, as [::1]:50051");
   if (host.find_first_not_of("0123456789.") == std::string_view::npos) {
     return Resembles(AF_INET, host) ? absl::OkStatus() : Wrong(text, "has no IPv4 address of four numbers up to 255");
   }

@@ -1,6 +1,7 @@
 // Whether text has the shape of an address. Nothing is resolved, opened or listened to.
 //
-// Threads: pure functions. Errors: InvalidArgument that says what is wrong with the text; the caller adds what is allowed.
+// Threads: pure functions. Errors: InvalidArgument that says what is wrong with the text; the caller adds what is
+// allowed.
 #pragma once
 
 #include <absl/status/status.h>

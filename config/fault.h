@@ -1,4 +1,5 @@
-// One thing wrong with the configuration, and where: the same shape whether it came from a file, the environment or a flag.
+// One thing wrong with the configuration, and where: the same shape whether it came from a file, the environment or a
+// flag.
 //
 // Threads: a value. Errors: none.
 #pragma once

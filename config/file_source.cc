@@ -179,8 +179,9 @@ class SettingsReader {
         ReportAlias(value, path);
         return std::nullopt;
       case YamlNode::Kind::kSequence:
-        Report(value, path,
-               fmt::format("a list where one value belongs; allowed: {}; text that starts with [ needs quotes", allowed));
+        Report(
+            value, path,
+            fmt::format("a list where one value belongs; allowed: {}; text that starts with [ needs quotes", allowed));
         return std::nullopt;
       case YamlNode::Kind::kMap:
         Report(value, path, fmt::format("a map where one value belongs; allowed: {}", allowed));
@@ -194,7 +195,8 @@ class SettingsReader {
 
   void RefuseTag(const YamlNode& node, std::string_view path) {
     if (node.tag.empty()) return;
-    Report(node, path, fmt::format("has the tag {}; tags are not supported, the setting knows its type", Quoted(node.tag)));
+    Report(node, path,
+           fmt::format("has the tag {}; tags are not supported, the setting knows its type", Quoted(node.tag)));
   }
 
   void ReportAlias(const YamlNode& node, std::string_view path) {
@@ -244,7 +246,8 @@ FileSource ReadSettings(std::string_view name, std::string_view text) {
 
 std::string ReadConfigFile(const std::string& path, std::vector<Fault>& faults) {
   const auto fail = [&](int error) {
-    faults.push_back({path.empty() ? "--config" : Printable(path), "", fmt::format("cannot be read: {}", std::generic_category().message(error))});
+    faults.push_back({path.empty() ? "--config" : Printable(path), "",
+                      fmt::format("cannot be read: {}", std::generic_category().message(error))});
     return std::string();
   };
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);

@@ -159,10 +159,10 @@ class Loader {
       const bool at_first = Strength(broken.first) >= Strength(broken.second);
       const std::string_view at = at_first ? broken.first : broken.second;
       const std::string_view other = at_first ? broken.second : broken.first;
-      Fault fault{result_.origins.at(std::string(at)), std::string(at),
-                  fmt::format("{} does not go with {} {} ({}); allowed: {}", Value(at), other, Value(other),
-                              result_.origins.at(std::string(other)),
-                              at_first ? broken.first_allowed : broken.second_allowed)};
+      Fault fault{
+          result_.origins.at(std::string(at)), std::string(at),
+          fmt::format("{} does not go with {} {} ({}); allowed: {}", Value(at), other, Value(other),
+                      result_.origins.at(std::string(other)), at_first ? broken.first_allowed : broken.second_allowed)};
       (broken.only_warning ? result_.warnings : result_.faults).push_back(std::move(fault));
     }
   }

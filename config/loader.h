@@ -1,7 +1,8 @@
 // Makes the settings in force from everything that may name one. This is the front door of the configuration.
 //
 // Precedence, strongest first: --set, environment, file, profile, default. The profile is named by --profile, else
-// ENGRAM_PROFILE, else `profile:` in the file, else it is `balanced`. The file is named by --config, else ENGRAM_CONFIG.
+// ENGRAM_PROFILE, else `profile:` in the file, else it is `balanced`. The file is named by --config, else
+// ENGRAM_CONFIG.
 //
 // Threads: any; a pure function of the request and the file. Ownership: values. Blocks: reading the file.
 // Errors:  every fault found in one run, in LoadResult::faults; the settings are to be used only when there is none.

@@ -20,7 +20,11 @@ struct Unit {
 };
 
 constexpr Unit kByteUnits[] = {
-    {"TiB", uint64_t{1} << 40}, {"GiB", uint64_t{1} << 30}, {"MiB", uint64_t{1} << 20}, {"KiB", uint64_t{1} << 10}, {"B", 1},
+    {"TiB", uint64_t{1} << 40},
+    {"GiB", uint64_t{1} << 30},
+    {"MiB", uint64_t{1} << 20},
+    {"KiB", uint64_t{1} << 10},
+    {"B", 1},
 };
 constexpr Unit kDurationUnits[] = {{"m", 60'000'000}, {"s", 1'000'000}, {"ms", 1'000}, {"us", 1}};
 
@@ -56,7 +60,8 @@ std::string_view NumberTrap(std::string_view text) {
   const std::string_view rest = std::string_view(lower).substr(digits.size());
   if (digits.empty() || rest.size() < 2) return {};
   const bool digit_follows = IsDigit(rest[1]);
-  if ((rest[0] == '_' || rest[0] == ',' || rest[0] == '\'') && digit_follows) return "has a separator between its digits";
+  if ((rest[0] == '_' || rest[0] == ',' || rest[0] == '\'') && digit_follows)
+    return "has a separator between its digits";
   if (rest[0] == 'e' && (digit_follows || rest[1] == '+' || rest[1] == '-')) return "has an exponent";
   return {};
 }
@@ -112,7 +117,8 @@ absl::StatusOr<uint64_t> ParseCount(std::string_view text) {
     if (next == '.' && text.find_first_not_of("0123456789.") == std::string_view::npos) {
       return Wrong(text, "has a fraction");
     }
-    if (next == ' ' || (next >= 'A' && next <= 'z') || next == '%') return Wrong(text, "has a unit, and this is a count");
+    if (next == ' ' || (next >= 'A' && next <= 'z') || next == '%')
+      return Wrong(text, "has a unit, and this is a count");
     return Wrong(text, "is not a whole number");
   }
   return DigitsToCount(text, digits);
@@ -134,7 +140,8 @@ absl::StatusOr<double> ParseRatio(std::string_view text) {
   if (!well_formed || !rest.empty()) return Wrong(text, "is not a decimal number");
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
-  // Too many digits to the left overflow; a fraction too small to be told from 0 is refused too rather than rounded away.
+  // Too many digits to the left overflow; a fraction too small to be told from 0 is refused too rather than rounded
+  // away.
   if (error != std::errc() || end != text.data() + text.size()) return Wrong(text, "is out of what a number can hold");
   return value;
 }
@@ -146,8 +153,9 @@ absl::StatusOr<uint64_t> ParseBytes(std::string_view text) {
   constexpr std::array<std::string_view, 8> kAmbiguous = {"k", "kb", "m", "mb", "g", "gb", "t", "tb"};
   if (std::find(kAmbiguous.begin(), kAmbiguous.end(), Lower(parsed->unit)) != kAmbiguous.end()) {
     const char prefix = static_cast<char>(parsed->unit[0] & ~0x20);
-    return Wrong(text, fmt::format("has the unit {0}, which some read as 1000s and some as 1024s; write {1}iB for 1024s",
-                                   parsed->unit, prefix));
+    return Wrong(text,
+                 fmt::format("has the unit {0}, which some read as 1000s and some as 1024s; write {1}iB for 1024s",
+                             parsed->unit, prefix));
   }
   return Scale(text, *parsed, kByteUnits, std::numeric_limits<uint64_t>::max());
 }
@@ -184,7 +192,8 @@ absl::StatusOr<bool> ParseFlag(std::string_view text) {
 std::string FormatRatio(double value) {
   // Fixed notation of the smallest double takes 1077 characters.
   std::array<char, 1100> buffer;
-  const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed);
+  const auto [end, error] =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed);
   return std::string(buffer.data(), error == std::errc() ? end : buffer.data());
 }
 

@@ -5,12 +5,14 @@
 //   ratios          digits, or digits.digits: 0.1
 //   sizes           a whole number of bytes, or one with B, KiB, MiB, GiB or TiB: 64MiB. KB and MB are refused: half of
 //                   their readers take them for 1000s.
-//   durations       a whole number with us, ms, s or m: 250us. A bare number is taken where the key says the unit (..._ms),
-//                   and 0 everywhere.
+//   durations       a whole number with us, ms, s or m: 250us. A bare number is taken where the key says the
+//                   unit (..._ms), and 0 everywhere.
 //   flags           true or false
-// A single space may stand before a unit. Signs, hexadecimal, octal, exponents and digit separators are refused by name.
+// A single space may stand before a unit. Signs, hexadecimal, octal, exponents and digit separators are refused by
+// name.
 //
-// Threads: pure functions. Errors: InvalidArgument that says what is wrong with the text; the caller adds what is allowed.
+// Threads: pure functions. Errors: InvalidArgument that says what is wrong with the text; the caller adds what is
+// allowed.
 #pragma once
 
 #include <absl/status/statusor.h>

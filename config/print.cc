@@ -87,7 +87,8 @@ std::string RenderYaml(const Settings& settings, const std::map<std::string, std
   for (const SettingRow& row : SettingTable()) {
     const std::vector<std::string_view> parts = Parts(row.path);
     size_t depth = SharedGroups(before, parts);
-    for (; depth + 1 < parts.size(); ++depth) lines.push_back({fmt::format("{:{}}{}:", "", 2 * depth, parts[depth]), ""});
+    for (; depth + 1 < parts.size(); ++depth)
+      lines.push_back({fmt::format("{:{}}{}:", "", 2 * depth, parts[depth]), ""});
     lines.push_back({fmt::format("{:{}}{}: {}", "", 2 * depth, parts.back(), YamlValue(row, settings)),
                      OriginOf(origins, row.path)});
     before = parts;

@@ -40,11 +40,11 @@ ReloadPlan PlanReload(const Settings& in_force, const Settings& loaded) {
     const bool first_waits = waits(broken.first);
     const std::string_view live = first_waits ? broken.second : broken.first;
     const std::string_view old = first_waits ? broken.first : broken.second;
-    plan.faults.push_back({"reload", std::string(live),
-                           fmt::format("{} does not go with {} {}, which stays in force until a restart; allowed: {}",
-                                       FindSetting(live)->format(plan.settings), old,
-                                       FindSetting(old)->format(plan.settings),
-                                       first_waits ? broken.second_allowed : broken.first_allowed)});
+    plan.faults.push_back(
+        {"reload", std::string(live),
+         fmt::format("{} does not go with {} {}, which stays in force until a restart; allowed: {}",
+                     FindSetting(live)->format(plan.settings), old, FindSetting(old)->format(plan.settings),
+                     first_waits ? broken.second_allowed : broken.first_allowed)});
   }
   return plan;
 }

@@ -61,8 +61,8 @@ struct BytesType {
     return fmt::format("{} to {}", FormatBytes(least), FormatBytes(most));
   }
   static absl::StatusOr<uint64_t> Parse(std::string_view text, uint64_t least, uint64_t most) {
-    return InRange<uint64_t>(text, least, most,
-                             fmt::format("{}, in bytes or with B, KiB, MiB, GiB or TiB", Range(least, most)), ParseBytes);
+    return InRange<uint64_t>(
+        text, least, most, fmt::format("{}, in bytes or with B, KiB, MiB, GiB or TiB", Range(least, most)), ParseBytes);
   }
   static std::string Format(uint64_t value) { return FormatBytes(value); }
 };
@@ -84,12 +84,14 @@ struct MillisType {
   static constexpr std::string_view kUnit = "milliseconds";
   static std::string Range(int64_t least, int64_t most) { return fmt::format("{} to {}", least, most); }
   static absl::StatusOr<milliseconds> Parse(std::string_view text, int64_t least, int64_t most) {
-    const std::string allowed = fmt::format("{} in whole milliseconds, or with a unit: us, ms, s or m", Range(least, most));
+    const std::string allowed =
+        fmt::format("{} in whole milliseconds, or with a unit: us, ms, s or m", Range(least, most));
     const absl::StatusOr<microseconds> micros =
         InRange<microseconds>(text, microseconds(milliseconds(least)), microseconds(milliseconds(most)), allowed,
                               [](std::string_view t) { return ParseDuration(t, BareNumber::kMillis); });
     if (!micros.ok()) return micros.status();
-    if (micros->count() % 1000 != 0) return Refused(fmt::format("{} is finer than a millisecond", Quoted(text)), allowed);
+    if (micros->count() % 1000 != 0)
+      return Refused(fmt::format("{} is finer than a millisecond", Quoted(text)), allowed);
     return std::chrono::duration_cast<milliseconds>(*micros);
   }
   static std::string Format(milliseconds value) { return fmt::format("{}", value.count()); }
@@ -171,20 +173,20 @@ struct AddressesType {
 
 std::vector<SettingRow> MakeTable() {
   std::vector<SettingRow> table = {
-#define SETTING(member, path, type, value, least, most, apply, help)                                               \
-  SettingRow{path,                                                                                                 \
-             SettingType::k##type,                                                                                 \
-             SettingApply::apply,                                                                                  \
-             help,                                                                                                 \
-             type##Type::kUnit,                                                                                    \
-             type##Type::Range(least, most),                                                                       \
-             std::string(),                                                                                        \
-             EnvironmentName(path),                                                                                \
-             [](std::string_view text, Settings& settings) -> absl::Status {                                       \
-               ENGRAM_ASSIGN_OR_RETURN(settings.member, type##Type::Parse(text, least, most));                     \
-               return absl::OkStatus();                                                                            \
-             },                                                                                                    \
-             [](const Settings& settings) -> std::string { return type##Type::Format(settings.member); },          \
+#define SETTING(member, path, type, value, least, most, apply, help)                                      \
+  SettingRow{path,                                                                                        \
+             SettingType::k##type,                                                                        \
+             SettingApply::apply,                                                                         \
+             help,                                                                                        \
+             type##Type::kUnit,                                                                           \
+             type##Type::Range(least, most),                                                              \
+             std::string(),                                                                               \
+             EnvironmentName(path),                                                                       \
+             [](std::string_view text, Settings& settings) -> absl::Status {                              \
+               ENGRAM_ASSIGN_OR_RETURN(settings.member, type##Type::Parse(text, least, most));            \
+               return absl::OkStatus();                                                                   \
+             },                                                                                           \
+             [](const Settings& settings) -> std::string { return type##Type::Format(settings.member); }, \
              [](const Settings& from, Settings& to) { to.member = from.member; }},
 #include "config/settings.def"
 #undef SETTING

@@ -1,6 +1,7 @@
 // The settings in force: one plain struct, generated from settings.def.
 //
-// Threads: a value; the engine hands out immutable shared copies. Errors: none here; config/loader.h makes and checks it.
+// Threads: a value; the engine hands out immutable shared copies. Errors: none here; config/loader.h makes and checks
+// it.
 #pragma once
 
 #include <chrono>

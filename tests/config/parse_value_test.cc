@@ -66,10 +66,14 @@ TEST(ParseRatio, TakesDecimals) {
 
 TEST(ParseRatio, RefusesTraps) {
   const Refused cases[] = {
-      {".5", R"(".5" is not a decimal number)"},       {"1.", R"("1." is not a decimal number)"},
-      {"1.2.3", R"("1.2.3" is not a decimal number)"}, {"10%", R"("10%" is a percentage; write 10% as 0.1)"},
-      {"1e-1", R"("1e-1" has an exponent)"},           {"1.5e2", R"("1.5e2" has an exponent)"},
-      {".nan", R"(".nan" is not a finite number)"},    {"-0.1", R"("-0.1" has a sign)"},
+      {".5", R"(".5" is not a decimal number)"},
+      {"1.", R"("1." is not a decimal number)"},
+      {"1.2.3", R"("1.2.3" is not a decimal number)"},
+      {"10%", R"("10%" is a percentage; write 10% as 0.1)"},
+      {"1e-1", R"("1e-1" has an exponent)"},
+      {"1.5e2", R"("1.5e2" has an exponent)"},
+      {".nan", R"(".nan" is not a finite number)"},
+      {"-0.1", R"("-0.1" has a sign)"},
       {"0,1", R"("0,1" has a separator between its digits)"},
       {"00.1", R"("00.1" has a leading zero, which some read as octal)"},
   };

@@ -93,10 +93,11 @@ TEST(Environment, FaultsAndWarnings) {
                          {"ENGRAM_\x01", "2"},
                          {"HOME", "/root"}};
   const LoadResult result = LoadConfig(request);
-  EXPECT_EQ(RenderFaults(result.faults),
-            "environment ENGRAM_NUM_WORKERS: num_workers: \"\" is empty; allowed: a whole number from 1 to 16\n"
-            "environment ENGRAM_QUEUE_CAPACITY: queue.capacity: \"10\" is below the limit; allowed: a whole number from "
-            "1000 to 1000000\n");
+  EXPECT_EQ(
+      RenderFaults(result.faults),
+      "environment ENGRAM_NUM_WORKERS: num_workers: \"\" is empty; allowed: a whole number from 1 to 16\n"
+      "environment ENGRAM_QUEUE_CAPACITY: queue.capacity: \"10\" is below the limit; allowed: a whole number from "
+      "1000 to 1000000\n");
   EXPECT_EQ(RenderFaults(result.warnings),
             "environment ENGRAM_\\x01: names no setting and is ignored\n"
             "environment ENGRAM_NUM_WORKER: names no setting and is ignored; did you mean ENGRAM_NUM_WORKERS?\n"
@@ -115,8 +116,8 @@ TEST(Environment, OfTheProcessIsWhatStartsWithEngram) {
 TEST(Flags, EveryFaultIsNamed) {
   LoadRequest request = OnManyCores();
   request.profile = "low-latency";
-  request.assignments = {"queue.capacity", "=3", "num_workers=", "queu.capacity=2000", "profile=balanced", "bogus=1",
-                         "metrics.address="};
+  request.assignments = {"queue.capacity",   "=3",      "num_workers=",    "queu.capacity=2000",
+                         "profile=balanced", "bogus=1", "metrics.address="};
   const LoadResult result = LoadConfig(request);
   EXPECT_EQ(RenderFaults(result.faults),
             "--profile: profile: \"low-latency\" is no profile; allowed: balanced, low_latency, high_throughput, "
@@ -135,9 +136,10 @@ TEST(Relations, AreReportedWhereTheStrongerSourceIs) {
   LoadRequest request = OnManyCores();
   request.profile = "low_latency";
   LoadResult result = LoadConfigText("e.yaml", "min_batch_size: 60\n", request);
-  EXPECT_EQ(RenderFaults(result.faults),
-            "e.yaml:1:17: min_batch_size: 60 does not go with max_batch_size 50 (profile low_latency); allowed: at most "
-            "max_batch_size\n");
+  EXPECT_EQ(
+      RenderFaults(result.faults),
+      "e.yaml:1:17: min_batch_size: 60 does not go with max_batch_size 50 (profile low_latency); allowed: at most "
+      "max_batch_size\n");
 
   request.assignments = {"max_batch_size=30"};
   result = LoadConfigText("e.yaml", "min_batch_size: 60\n", request);

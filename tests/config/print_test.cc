@@ -22,7 +22,9 @@ LoadResult LoadBack(const std::string& text) {
 
 // A text that the row accepts, often at the edge of its range.
 std::string AnyValue(const SettingRow& row, std::mt19937_64& random) {
-  const auto pick = [&](std::initializer_list<const char*> texts) { return *(texts.begin() + random() % texts.size()); };
+  const auto pick = [&](std::initializer_list<const char*> texts) {
+    return *(texts.begin() + random() % texts.size());
+  };
   for (int tries = 0; tries < 10000; ++tries) {
     std::string text;
     switch (row.type) {
@@ -52,7 +54,8 @@ std::string AnyValue(const SettingRow& row, std::mt19937_64& random) {
         text = pick({"[::]:1,unix:/tmp/a b\"c\\d.sock", "localhost:0", "unix:#not: a comment", "unix:h\xC3\xB6lle"});
         break;
       case SettingType::kText:
-        text = pick({"plain", "with \"quotes\" and \\", "# not a comment", "null", "key: value", "h\xC3\xB6lle", "- a", ""});
+        text = pick(
+            {"plain", "with \"quotes\" and \\", "# not a comment", "null", "key: value", "h\xC3\xB6lle", "- a", ""});
         break;
     }
     Settings scratch;
@@ -81,7 +84,8 @@ TEST(Print, LoadsBackAsItself) {
   for (int i = 0; i < 300; ++i) {
     const Settings settings = AnySettings(random);
     std::map<std::string, std::string> origins;
-    for (const SettingRow& row : SettingTable()) origins[std::string(row.path)] = "dir/with\nnewline: \"#'\x01.yaml:3:5";
+    for (const SettingRow& row : SettingTable())
+      origins[std::string(row.path)] = "dir/with\nnewline: \"#'\x01.yaml:3:5";
 
     const std::string yaml = RenderYaml(settings, origins);
     const LoadResult from_yaml = LoadBack(yaml);

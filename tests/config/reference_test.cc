@@ -21,7 +21,8 @@ TEST(Reference, CommittedPageIsFresh) {
 TEST(Reference, NamesEverySetting) {
   const std::string page = RenderReference();
   for (const SettingRow& row : SettingTable()) {
-    EXPECT_NE(page.find("| `" + std::string(row.path) + "`<br>`" + row.environment + "` |"), std::string::npos) << row.path;
+    EXPECT_NE(page.find("| `" + std::string(row.path) + "`<br>`" + row.environment + "` |"), std::string::npos)
+        << row.path;
   }
 }
 

@@ -58,9 +58,10 @@ TEST(Reload, RefusesALiveValueThatContradictsAnOldOne) {
   Settings loaded;
   loaded.limits_max_content_bytes = 1 << 20;
   const ReloadPlan plan = PlanReload(in_force, loaded);
-  EXPECT_EQ(RenderFaults(plan.faults),
-            "reload: limits.max_content_bytes: 1MiB does not go with server.max_message_bytes 128KiB, which stays in force "
-            "until a restart; allowed: less than server.max_message_bytes, which carries it\n");
+  EXPECT_EQ(
+      RenderFaults(plan.faults),
+      "reload: limits.max_content_bytes: 1MiB does not go with server.max_message_bytes 128KiB, which stays in force "
+      "until a restart; allowed: less than server.max_message_bytes, which carries it\n");
 }
 
 TEST(Reload, EverySettingIsOnOneSide) {

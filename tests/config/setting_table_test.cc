@@ -38,9 +38,11 @@ TEST(SettingTable, RefusalSaysWhatIsAllowedAndChangesNothing) {
       {"num_workers", "17", R"("17" is above the limit; allowed: a whole number from 1 to 16)"},
       {"num_workers", "0", R"("0" is below the limit; allowed: a whole number from 1 to 16)"},
       {"queue.high_priority_ratio", "0.51", R"("0.51" is above the limit; allowed: a number from 0 to 0.5)"},
-      {"idle_sleep_ms", "101", R"("101" is above the limit; allowed: 0 to 100 in whole milliseconds, or with a unit: us, ms, s or m)"},
+      {"idle_sleep_ms", "101",
+       R"("101" is above the limit; allowed: 0 to 100 in whole milliseconds, or with a unit: us, ms, s or m)"},
       {"idle_sleep_ms", "250us",
-       R"("250us" is finer than a millisecond; allowed: 0 to 100 in whole milliseconds, or with a unit: us, ms, s or m)"},
+       "\"250us\" is finer than a millisecond; allowed: 0 to 100 in whole milliseconds, or with a unit: us, ms, s or "
+       "m"},
       {"queue.max_wait", "61s", R"("61s" is above the limit; allowed: 0s to 1m, with a unit: us, ms, s or m)"},
       {"limits.max_id_bytes", "2KiB",
        R"("2KiB" is above the limit; allowed: 16 to 1KiB, in bytes or with B, KiB, MiB, GiB or TiB)"},

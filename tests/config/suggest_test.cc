@@ -18,7 +18,8 @@ TEST(EditDistance, CountsChangesAndSwaps) {
 }
 
 TEST(Closest, FindsWhatWasMeantAndNothingElse) {
-  const std::vector<std::string_view> known = {"num_workers", "queue", "queue.capacity", "queue.max_wait", "limits.max_k"};
+  const std::vector<std::string_view> known = {"num_workers", "queue", "queue.capacity", "queue.max_wait",
+                                               "limits.max_k"};
   EXPECT_EQ(Closest("num_wrokers", known), "num_workers");
   EXPECT_EQ(Closest("NUM-WORKERS", known), "num_workers");
   EXPECT_EQ(Closest("capacity", known), "queue.capacity");
