@@ -1,0 +1,42 @@
+"""A real engramd on ports of its own, for tests. It ends with the test, whatever happens."""
+
+import re
+import signal
+import subprocess
+
+
+class Daemon:
+    """Use with `with`; `address` is where it answers."""
+
+    def __init__(self, program, *settings):
+        command = [program, "--set", "server.address=127.0.0.1:0", "--set", "metrics.address=127.0.0.1:0"]
+        for setting in settings:
+            command += ["--set", setting]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        line = self._process.stdout.readline()
+        ready = re.match(r"engramd ready grpc=(\S+)", line)
+        if ready is None:
+            self.close()
+            raise RuntimeError(f"engramd is not ready: {line!r}")
+        self.address = ready.group(1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+    def kill(self):
+        """As a crash would."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def close(self):
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._process.stdout.close()
