@@ -76,6 +76,25 @@ TEST(IndexConcurrencyTest, EveryViewShowsExactlyOneVersionOfEachId) {
   done.store(true);
 }
 
+// One id, so that the version before is looked at right after the pin: it must have died before the next one shows.
+TEST(IndexConcurrencyTest, AVersionDiesNoLaterThanItsReplacementShows) {
+  constexpr int kAppends = 20000;
+  const auto index = SpaceIndex::Create(Options(1'000'000));
+  const Vector vector(kDimension, 1.0f);
+  const SpaceIndex::Entry entry = {"a", AsEmbedding(vector)};
+  index->Append({&entry, 1});
+  std::atomic<bool> done{false};
+  std::jthread reader([&] {
+    do {
+      const IndexView view = index->Pin();
+      ASSERT_TRUE(view.visible < 2 || !index->Live(view.visible - 2, view)) << view.visible;
+      ASSERT_TRUE(index->Live(view.visible - 1, view)) << view.visible;
+    } while (!done.load());
+  });
+  for (int i = 0; i < kAppends; ++i) index->Append({&entry, 1});
+  done.store(true);
+}
+
 TEST(IndexConcurrencyTest, SearchesHoldWhileTheSpaceIsWrittenLinkedAndForgotten) {
   constexpr int kAppends = 300;
   constexpr int kSearches = 400;

@@ -199,6 +199,21 @@ TEST(SpaceIndexTest, EveryMatchIsFoundHoweverFew) {
   }
 }
 
+// What an old view shows may have died before it could be linked: the graph knows none of it, and the scan makes up.
+TEST(SpaceIndexTest, AnOldViewIsAnsweredInFullThoughTheGraphSkippedWhatItShows) {
+  ClusteredVectors source(3, 16);
+  const auto index = SpaceIndex::Create(Options(16, Metric::kCosine, 50));
+  for (int i = 0; i < 100; ++i) AppendOne(*index, std::to_string(i), source.Next());
+  const IndexView before = index->Pin();
+  for (int i = 0; i < 400; ++i) AppendOne(*index, std::to_string(i), source.Next());
+  index->Link(1000, nullptr);
+  ASSERT_EQ(index->linked(), 500u);
+  const SearchResult result = Search(*index, source.Next(), 10, before);
+  ASSERT_EQ(result.hits.size(), 10u);
+  for (const SearchHit& hit : result.hits) EXPECT_LT(hit.ordinal, 100u);
+  EXPECT_FALSE(Search(*index, source.Next(), 10, index->Pin()).exact);
+}
+
 TEST(SpaceIndexTest, TenThousandSmallSpacesAreCheap) {
   const Vector vector(768, 0.5f);
   const auto empty = SpaceIndex::Create(Options(768));
