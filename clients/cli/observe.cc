@@ -7,9 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -20,6 +18,7 @@
 #include "clients/cli/send_window.h"
 #include "clients/cli/session.h"
 #include "clients/cli/time_text.h"
+#include "core/base/clock.h"
 
 namespace engram {
 namespace {
@@ -30,6 +29,7 @@ constexpr size_t kRefusalsShown = 20;
 // A batch that is not full waits so long for more input.
 constexpr auto kLinger = std::chrono::milliseconds(5);
 constexpr auto kTick = std::chrono::milliseconds(100);
+constexpr auto kGoingBackTick = std::chrono::milliseconds(10);
 constexpr uint64_t kMaxInFlight = 16384;
 
 int64_t SteadyMicros() {
@@ -47,12 +47,12 @@ class ObserveRun {
     source_ = *std::move(source);
     patient_ = source_->Share() >= 0;
     call_ = session_.daemon().Observe();
-    std::thread watcher([this] { Watch(); });
+    std::jthread watcher([this] { Watch(); });
     const ExitCode code = Stream();
     {
-      const std::lock_guard<std::mutex> lock(mu_);
+      MutexLock lock(mu_);
       finished_ = true;
-      changed_.notify_all();
+      changed_.NotifyAll();
     }
     watcher.join();
     progress_.Clear();
@@ -60,12 +60,10 @@ class ObserveRun {
   }
 
  private:
-  using Lock = std::unique_lock<std::mutex>;
-
   ExitCode Stream() {
     if (!Start()) {
       const absl::Status status = call_->Finish();
-      if (timed_out_) {
+      if (TimedOut()) {
         return session_.Fail(absl::UnavailableError(
             fmt::format("cannot reach engramd at {}: no answer within {}. Start it with `engramd` or name another with "
                         "--address.",
@@ -88,19 +86,24 @@ class ObserveRun {
                                 limits_.dimension(), options_.npy, source_->dimension()));
       return kBadData;
     }
-    std::thread reader([this] { ReadInput(); });
-    std::thread receiver([this] { Receive(); });
+    std::jthread reader([this] { ReadInput(); });
+    std::jthread receiver([this] { Receive(); });
     Send();
     receiver.join();
     {
-      const std::lock_guard<std::mutex> lock(mu_);
+      MutexLock lock(mu_);
       ended_ = true;
-      changed_.notify_all();
+      changed_.NotifyAll();
     }
     // The reader may be waiting for a producer that never writes again.
     interrupt_.Wake();
     reader.join();
     return Report(call_->Finish());
+  }
+
+  bool TimedOut() ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    return timed_out_;
   }
 
   bool Start() {
@@ -114,7 +117,7 @@ class ObserveRun {
       }
       return false;
     }
-    const Lock lock(mu_);
+    MutexLock lock(mu_);
     const v1::StreamStarted& started = response_.started();
     started_ = true;
     started_at_ = SteadyClock::now();
@@ -142,7 +145,7 @@ class ObserveRun {
         record.fault = fmt::format("the observation has {} bytes; the daemon takes messages of at most {}",
                                    record.observation.ByteSizeLong(), limits_.max_message_bytes());
       }
-      Lock lock(mu_);
+      MutexLock lock(mu_);
       if (!record.fault.empty()) {
         Refuse(record.line, record.observation.id(), record.fault);
         if (!options_.strict) continue;
@@ -154,19 +157,18 @@ class ObserveRun {
         ++summary_.skipped;
         continue;
       }
-      changed_.wait(lock, [&] { return input_.size() < most_waiting || ended_; });
+      while (input_.size() >= most_waiting && !ended_) changed_.Wait(mu_);
       if (ended_) break;
       input_.push_back(std::move(record));
-      if (input_.size() == 1 || input_.size() >= options_.batch) changed_.notify_all();
+      if (input_.size() == 1 || input_.size() >= options_.batch) changed_.NotifyAll();
     }
-    const Lock lock(mu_);
+    MutexLock lock(mu_);
     if (interrupt_.count() == 0 && input_fault_.ok()) input_fault_ = source_->status();
     input_ended_ = true;
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
 
-  // With mu_ held.
-  void Refuse(uint64_t line, const std::string& id, const std::string& reason) {
+  void Refuse(uint64_t line, const std::string& id, const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (++summary_.refused > kRefusalsShown) return;
     summary_.examples.push_back({line, id, reason});
     const std::string named = id.empty() ? "" : fmt::format(" (\"{}\")", id);
@@ -181,7 +183,7 @@ class ObserveRun {
     const size_t batch_bytes = limits_.max_message_bytes() > 8192 ? limits_.max_message_bytes() - 4096 : 4096;
     v1::ObserveStreamRequest request;
     request.mutable_batch()->set_priority(options_.priority);
-    Lock lock(mu_);
+    mu_.lock();
     while (!ended_) {
       const bool stopping = interrupt_.count() > 0;
       if (stopping ? window_->AllAnswered() : input_ended_ && input_.empty() && window_->AllReceived()) break;
@@ -195,20 +197,20 @@ class ObserveRun {
             window_->unsent() < batch_size && !input_ended_ && window_->unsent() > 0 && (patient_ || !lingered_);
         if (!linger && window_->TakeBatch(batch_size, batch_bytes, request.mutable_batch())) {
           lingered_ = false;
-          changed_.notify_all();
-          lock.unlock();
+          changed_.NotifyAll();
+          mu_.unlock();
           const bool written = call_->Write(request);
-          lock.lock();
+          mu_.lock();
           if (!written) break;
           continue;
         }
         lingered_ = linger;
       }
-      changed_.wait_for(lock,
-                        lingered_ && !patient_ ? kLinger : std::chrono::milliseconds(window_->going_back() ? 10 : 100));
+      const auto nap = lingered_ && !patient_ ? kLinger : window_->going_back() ? kGoingBackTick : kTick;
+      clock_.WaitUntil(changed_, mu_, clock_.Now() + nap);
     }
     const bool whole = !ended_;
-    lock.unlock();
+    mu_.unlock();
     if (whole) {
       v1::ObserveStreamRequest end;
       end.mutable_end()->set_drain(true);
@@ -221,7 +223,7 @@ class ObserveRun {
 
   void Receive() {
     while (call_->Read(&response_)) {
-      const Lock lock(mu_);
+      MutexLock lock(mu_);
       if (response_.has_ack()) {
         for (const SendWindow::Refused& one : window_->OnAck(response_.ack(), SteadyMicros())) {
           ++refused_by_daemon_;
@@ -232,11 +234,11 @@ class ObserveRun {
       } else if (response_.has_ended()) {
         window_->OnEnded(response_.ended());
       }
-      changed_.notify_all();
+      changed_.NotifyAll();
     }
-    const Lock lock(mu_);
+    MutexLock lock(mu_);
     ended_ = true;
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
 
   // --- Beside them ---
@@ -244,9 +246,11 @@ class ObserveRun {
   void Watch() {
     const auto begun = SteadyClock::now();
     SteadyClock::time_point interrupted_at;
-    Lock lock(mu_);
+    MutexLock lock(mu_);
     while (!finished_) {
-      changed_.wait_for(lock, kTick, [this] { return finished_; });
+      const MonotonicTime tick = clock_.Now() + kTick;
+      while (!finished_ && clock_.WaitUntil(changed_, mu_, tick)) {
+      }
       const auto now = SteadyClock::now();
       const auto patience = std::chrono::microseconds(session_.global().timeout_us);
       if (!started_ && now - begun > patience) {
@@ -260,8 +264,7 @@ class ObserveRun {
     }
   }
 
-  // With mu_ held.
-  void DrawProgress() {
+  void DrawProgress() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const double seconds = std::chrono::duration<double>(SteadyClock::now() - started_at_).count();
     const uint64_t done = Accepted();
     std::string note;
@@ -277,14 +280,13 @@ class ObserveRun {
                    note);
   }
 
-  // With mu_ held.
-  uint64_t Accepted() const {
+  uint64_t Accepted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const uint64_t through = window_->acknowledged() - (first_sequence_ - 1);
     return through - std::min(through, refused_by_daemon_);
   }
 
   ExitCode Report(const absl::Status& status) {
-    const Lock lock(mu_);
+    MutexLock lock(mu_);
     progress_.Clear();
     summary_.interrupted = interrupt_.count() > 0;
     summary_.accepted = Accepted();
@@ -306,7 +308,7 @@ class ObserveRun {
     return code;
   }
 
-  std::string SummaryText() const {
+  std::string SummaryText() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const double rate = summary_.seconds > 0 ? static_cast<double>(summary_.accepted) / summary_.seconds : 0;
     std::string out = fmt::format("{} accepted, {} refused in {}, {} obs/s, next sequence {}\n",
                                   Grouped(summary_.accepted), Grouped(summary_.refused),
@@ -317,7 +319,7 @@ class ObserveRun {
     return out;
   }
 
-  std::string HowToGoOn() const {
+  std::string HowToGoOn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (options_.stream_id.empty()) {
       return fmt::format("stopped before sequence {}; a stream with a --stream-id can be resumed",
                          summary_.next_sequence);
@@ -338,21 +340,26 @@ class ObserveRun {
   // The input is a file, which is never slow: batches are always filled.
   bool patient_ = false;
 
-  // Guards what follows.
-  std::mutex mu_;
-  std::condition_variable changed_;
-  bool started_ = false, ended_ = false, finished_ = false, timed_out_ = false;
-  bool input_ended_ = false, lingered_ = false;
-  absl::Status input_fault_;
-  std::deque<Record> input_;
-  // Set by Start, then only read.
+  RealClock clock_;
+  // Set by Start, before there is a reader and a receiver; then only read.
   v1::StreamLimits limits_;
   uint64_t first_sequence_ = 1;
-  std::unique_ptr<SendWindow> window_;
-  v1::Pressure pressure_;
-  uint64_t refused_by_daemon_ = 0;
-  SteadyClock::time_point started_at_;
-  ObserveSummary summary_;
+
+  Mutex mu_;
+  CondVar changed_;
+  bool started_ ABSL_GUARDED_BY(mu_) = false;
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;
+  bool finished_ ABSL_GUARDED_BY(mu_) = false;
+  bool timed_out_ ABSL_GUARDED_BY(mu_) = false;
+  bool input_ended_ ABSL_GUARDED_BY(mu_) = false;
+  bool lingered_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status input_fault_ ABSL_GUARDED_BY(mu_);
+  std::deque<Record> input_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<SendWindow> window_ ABSL_GUARDED_BY(mu_);
+  v1::Pressure pressure_ ABSL_GUARDED_BY(mu_);
+  uint64_t refused_by_daemon_ ABSL_GUARDED_BY(mu_) = 0;
+  SteadyClock::time_point started_at_ ABSL_GUARDED_BY(mu_);
+  ObserveSummary summary_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace

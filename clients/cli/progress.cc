@@ -27,19 +27,19 @@ void Progress::Draw(uint64_t done, uint64_t refused, double share, double rate, 
     line += fmt::format("  {} left", FormatDurationRough(seconds * (1 - share) / share * 1e6));
   }
   if (!note.empty()) line += "  " + note;
-  const std::lock_guard<std::mutex> lock(mu_);
+  MutexLock lock(mu_);
   Write("\r" + CutTo(line, terminal_.width - 1) + "\x1b[K");
   drawn_ = true;
 }
 
 void Progress::Clear() {
-  const std::lock_guard<std::mutex> lock(mu_);
+  MutexLock lock(mu_);
   if (drawn_) Write("\r\x1b[K");
   drawn_ = false;
 }
 
 void Progress::Above(const std::string& lines) {
-  const std::lock_guard<std::mutex> lock(mu_);
+  MutexLock lock(mu_);
   Write((drawn_ ? "\r\x1b[K" : "") + lines);
   drawn_ = false;
 }

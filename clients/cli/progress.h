@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 #include <string>
 
 #include "clients/cli/render.h"
+#include "core/base/mutex.h"
 
 namespace engram {
 
@@ -23,8 +23,8 @@ class Progress {
 
  private:
   const Terminal terminal_;
-  std::mutex mu_;
-  bool drawn_ = false;
+  Mutex mu_;
+  bool drawn_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace engram
