@@ -171,7 +171,7 @@ absl::StatusOr<ObserveResult> ObserveFrames(v1::MemoryService::Stub& stub, const
   int64_t began = 0;
   if (open) {
     progress.Started(first.started());
-    std::thread reader([&] {
+    std::jthread reader([&] {
       for (v1::ObserveStreamResponse response; stream->Read(&response);) {
         if (response.has_ack()) progress.Take(response.ack());
         if (response.has_ended()) progress.Take(AsAck(response.ended()));

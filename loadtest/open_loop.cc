@@ -120,8 +120,8 @@ absl::StatusOr<OpenLoopResult> RunOpenLoop(v1::MemoryService::Stub& stub, const 
   const int64_t began = NowNanos() + kHeadStart;
   const Schedule observes{began, kNanosPerSecond / plan.observations_per_second};
   absl::Status read, recalled;
-  std::thread reader([&] { read = ReadAcks(*stream, observes, total, result); });
-  std::thread recaller([&] {
+  std::jthread reader([&] { read = ReadAcks(*stream, observes, total, result); });
+  std::jthread recaller([&] {
     const Schedule schedule{began, kNanosPerSecond / std::max(plan.recalls_per_second, 1e-9)};
     for (uint64_t i = 0; i < recalls && recalled.ok(); ++i) {
       SleepUntilNanos(schedule.Due(i));

@@ -82,7 +82,7 @@ void CleanUpOnInterrupt() {
   const sigset_t signals = InterruptSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
-  std::thread([signals] {
+  std::jthread([signals] {
     int received = 0;
     while (sigwait(&signals, &received) != 0) {
     }

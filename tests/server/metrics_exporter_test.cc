@@ -129,7 +129,7 @@ TEST(MetricsExporter, CountsWhileItIsScraped) {
   const auto exporter = StartOn(metrics);
   ASSERT_NE(exporter, nullptr);
   std::atomic<bool> done = false;
-  std::vector<std::thread> threads;
+  std::vector<std::jthread> threads;
   for (int t = 0; t < 2; ++t) {
     threads.emplace_back([&, t] {
       for (int round = 0; !done.load(); ++round) {
@@ -141,7 +141,7 @@ TEST(MetricsExporter, CountsWhileItIsScraped) {
   // Exposition::Parse expects what must hold of each page.
   for (int i = 0; i < 10; ++i) Exposition::Scrape(exporter->address());
   done.store(true);
-  for (std::thread& thread : threads) thread.join();
+  for (std::jthread& thread : threads) thread.join();
 }
 
 TEST(MetricsExporter, NamesAnAddressInUse) {

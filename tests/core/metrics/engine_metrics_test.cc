@@ -372,13 +372,13 @@ TEST_F(EngineMetrics, RecallsByStatusAndWhatTheyLookedAt) {
 TEST_F(EngineMetrics, RecallsThatWait) {
   MustObserve("notes", Observations(4));
   executor_.recalls.Close();
-  std::vector<std::thread> threads;
+  std::vector<std::jthread> threads;
   for (int i = 0; i < 3; ++i) threads.emplace_back([&] { EXPECT_TRUE(Recall("notes", {1, 0}, 2).ok()); });
   executor_.recalls.AwaitWaiting(3);
   Scrape();
   Expect(MetricId::kRecallWaiting, {}, 3);
   executor_.recalls.Open();
-  for (std::thread& thread : threads) thread.join();
+  for (std::jthread& thread : threads) thread.join();
   Scrape();
   Expect(MetricId::kRecallWaiting, {}, 0);
   Expect(MetricId::kRecallRequests, Space("notes", "code", "OK"), 3);

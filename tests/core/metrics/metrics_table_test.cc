@@ -1,10 +1,10 @@
 // The table keeps Prometheus' rules, and docs/metrics.md is what it says.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <fstream>
 #include <iterator>
-#include <regex>
 #include <set>
 #include <string>
 
@@ -14,11 +14,10 @@ namespace engram {
 namespace {
 
 TEST(MetricsTable, EveryRowHasAUniqueAndValidName) {
-  const std::regex valid("[a-z][a-z0-9]*(_[a-z0-9]+)*");
   std::set<std::string> names;
   for (const MetricRow& row : MetricRows()) {
     const std::string name(row.name);
-    EXPECT_TRUE(std::regex_match(name, valid)) << name;
+    EXPECT_THAT(name, ::testing::MatchesRegex("[a-z][a-z0-9]*(_[a-z0-9]+)*"));
     EXPECT_TRUE(name.starts_with("engram_") || name.starts_with("process_")) << name;
     EXPECT_TRUE(names.insert(name).second) << name << " is there twice";
     EXPECT_FALSE(row.help.empty()) << name;

@@ -117,7 +117,7 @@ TEST(SeriesDeathTest, ACellOfAnotherOwnerIsABrokenInvariant) {
 
 TEST(Series, ThreadsLoseNothing) {
   Series series(MetricOwner::kSpace);
-  std::vector<std::thread> threads;
+  std::vector<std::jthread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 10000; ++i) {
@@ -126,7 +126,7 @@ TEST(Series, ThreadsLoseNothing) {
       }
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  for (std::jthread& thread : threads) thread.join();
   EXPECT_EQ(series.Count(MetricId::kObservations, 1), 120'000u);
   EXPECT_EQ(series.ReadHistogram(MetricId::kObservationLatency).counts[0], 40'000u);
 }

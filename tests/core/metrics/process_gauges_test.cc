@@ -39,7 +39,7 @@ TEST(ProcessGauges, CountsThreadsAndDescriptors) {
   std::vector<int> fds;
   for (int i = 0; i < 5; ++i) fds.push_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
   std::map<MetricId, double> during;
-  std::thread([&] { during = Read(); }).join();
+  std::jthread([&] { during = Read(); }).join();
   for (const int fd : fds) close(fd);
   EXPECT_EQ(during[MetricId::kProcessFds], before.at(MetricId::kProcessFds) + 5);
   EXPECT_EQ(during[MetricId::kProcessThreads], before.at(MetricId::kProcessThreads) + 1);

@@ -110,6 +110,30 @@ TEST(SpaceSeries, SpacesThatComeAndGoUnscrapedAreKeptInOther) {
   EXPECT_EQ(Counts(metrics), (std::map<std::string, double>{{"other", 1000}}));
 }
 
+TEST(SpaceSeries, TheTotalIsOverAllThereAreAndWere) {
+  Metrics metrics(1, 1);
+  auto named = metrics.AddSpace("named");
+  auto again = metrics.AddSpace("named");
+  auto unnamed = metrics.AddSpace("unnamed");
+  named->Observe(MetricId::kRecallLatency, 2'000'000, 5);
+  again->Observe(MetricId::kRecallLatency, 2'000'000, 7);
+  unnamed->Observe(MetricId::kRecallLatency, 900'000'000, 11);
+  named->Add(MetricId::kRecallRequests, 12);
+  const auto expect = [&] {
+    const Series::Histogram total = metrics.TotalOverSpaces(MetricId::kRecallLatency);
+    EXPECT_EQ(total.counts, (std::vector<uint64_t>{0, 12, 0, 0, 0, 0, 0, 11}));
+    EXPECT_EQ(total.sum, 12 * 2'000'000 + 11 * 900'000'000LL);
+  };
+  expect();
+  metrics.Collect();
+  expect();
+  named.reset();
+  unnamed.reset();
+  expect();
+  metrics.Collect();
+  expect();
+}
+
 // Every value of every series of counters and histograms, by name and labels.
 std::map<std::string, double> Flatten(const std::vector<Metrics::Family>& families) {
   std::map<std::string, double> values;
@@ -231,7 +255,7 @@ TEST(SpaceSeries, EverySeriesOnlyGrowsAndTheirSumIsWhatWasCounted) {
 TEST(SpaceSeries, NothingIsLostWhileThreadsCountAndScrape) {
   Metrics metrics(1, 2);
   std::atomic<bool> done = false;
-  std::vector<std::thread> threads;
+  std::vector<std::jthread> threads;
   for (int t = 0; t < 3; ++t) {
     threads.emplace_back([&metrics, t] {
       for (int round = 0; round < 100; ++round) {
@@ -241,10 +265,10 @@ TEST(SpaceSeries, NothingIsLostWhileThreadsCountAndScrape) {
     });
   }
   Scraper scraper;
-  std::thread scraping([&] {
+  std::jthread scraping([&] {
     while (!done.load()) scraper.Scrape(Flatten(metrics.Collect()));
   });
-  for (std::thread& thread : threads) thread.join();
+  for (std::jthread& thread : threads) thread.join();
   done.store(true);
   scraping.join();
   scraper.Scrape(Flatten(metrics.Collect()));
