@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tests/run counts what happened: in a small project whose tests pass, fail, crash, take too long or cannot be built."""
+"""tests/run counts what happened, in small projects whose tests pass, fail, crash, hang or cannot be built."""
 
 import contextlib
 import importlib.machinery
