@@ -20,7 +20,8 @@ from zero then.
 - `memory_space` is the name of a space. `metrics.max_spaces` of them have series of their own, all of them while they
   fit, otherwise the busiest at a scrape, which keep their place. The others are summed under `memory_space="other"`
   (of the pressure level, the highest). What a scrape has shown under `other` stays there. A deleted space's counters
-  stay until a living space needs the place; its gauges end at once.
+  stay until a living space needs the place; its gauges end at once. `memory_space="-"` counts recalls that name a space
+  that is not there.
 - `worker_id` counts the lanes from 0 to `num_workers` - 1.
 - Bounds of buckets are inclusive. Every histogram has a `+Inf` bucket, a `_sum` and a `_count`.
 - The HTTP server adds three of its own, `exposer_transferred_bytes_total`, `exposer_scrapes_total` and
