@@ -7,32 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "clients/cli/observe_summary.h"
 #include "engram/v1/admin_service.pb.h"
 #include "engram/v1/memory_service.pb.h"
 
 namespace engram {
-
-// What an `engram observe` came to.
-struct ObserveSummary {
-  struct Refused {
-    uint64_t line = 0;
-    std::string id;
-    std::string reason;
-  };
-  std::string space;
-  std::string stream_id;
-  uint64_t accepted = 0;
-  uint64_t refused = 0;
-  // Not sent because an earlier run of the same stream had them taken.
-  uint64_t skipped = 0;
-  uint64_t resent = 0;
-  double seconds = 0;
-  uint64_t next_sequence = 1;
-  std::string durability;
-  bool interrupted = false;
-  // The first few.
-  std::vector<Refused> examples;
-};
 
 std::string ToJson(const ObserveSummary& summary);
 // `cue` is what was recalled by: its row in the input, from 1, or an id.

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "clients/cli/exit_codes.h"
+#include "clients/cli/near_names.h"
 #include "clients/cli/option_kinds.h"
 
 namespace engram {
@@ -138,10 +139,10 @@ One observation a line; only "embedding" is needed:
     sub->add_option("--min-similarity", recall_.min_similarity, "Only hits at least this similar")->type_name("S");
     sub->add_flag("--exact", recall_.exact, "Compare with every observation");
     FilterOptions(sub);
-    content_ = sub->add_flag("--content", "With the text (tables have it)")->group("Shown");
-    tags_ = sub->add_flag("--tags", "With the tags (tables have them)")->group("Shown");
-    no_content_ = sub->add_flag("--no-content", "Without the text")->group("Shown")->excludes(content_);
-    no_tags_ = sub->add_flag("--no-tags", "Without the tags")->group("Shown")->excludes(tags_);
+    sub->add_flag("--content", content_, "With the text (tables have it)")->group("Shown");
+    sub->add_flag("--tags", tags_, "With the tags (tables have them)")->group("Shown");
+    sub->add_flag("--no-content", no_content_, "Without the text")->group("Shown")->excludes("--content");
+    sub->add_flag("--no-tags", no_tags_, "Without the tags")->group("Shown")->excludes("--tags");
     sub->add_flag("--embedding", recall_.embedding, "With the embedding (json)")->group("Shown");
   }
 
@@ -154,8 +155,8 @@ One observation a line; only "embedding" is needed:
     if (cues != 1) throw CLI::ValidationError("name one cue: --vector, --vector-file, --id, --npy or -");
     if (recall_.row.has_value() && recall_.npy.empty()) throw CLI::ValidationError("--row goes with --npy");
     if (!recall_cue_.empty()) recall_.vector_file = "-";
-    recall_.content = content_->count() > 0 || (!line_.global.json && no_content_->count() == 0);
-    recall_.tags = tags_->count() > 0 || (!line_.global.json && no_tags_->count() == 0);
+    recall_.content = content_ || (!line_.global.json && !no_content_);
+    recall_.tags = tags_ || (!line_.global.json && !no_tags_);
     recall_.filter = filter();
     return recall_;
   }
@@ -273,10 +274,19 @@ One observation a line; only "embedding" is needed:
   SpacesOptions spaces_;
   StatusOptions status_;
   CompletionOptions completion_;
-  CLI::Option *content_ = nullptr, *tags_ = nullptr, *no_content_ = nullptr, *no_tags_ = nullptr;
+  bool content_ = false, tags_ = false, no_content_ = false, no_tags_ = false;
   CLI::App *observe_app_ = nullptr, *recall_app_ = nullptr, *get_app_ = nullptr, *forget_app_ = nullptr,
            *spaces_app_ = nullptr, *status_app_ = nullptr, *completion_app_ = nullptr;
 };
+
+std::string UnknownCommand(const std::string& word) {
+  std::vector<std::string> commands;
+  for (const OfferedCommand& command : OfferedCommands()) commands.push_back(command.name);
+  const std::vector<std::string> near = NearNames(word, commands);
+  return fmt::format("engram: there is no {} \"{}\"{}\nSee `engram --help`.\n",
+                     word.front() == '-' ? "option" : "command", word,
+                     near.empty() ? "." : fmt::format(". Did you mean {}?", fmt::join(near, " or ")));
+}
 
 }  // namespace
 
@@ -291,6 +301,9 @@ std::variant<CommandLine, Printout> ParseCommandLine(int argc, const char* const
   } catch (const CLI::CallForVersion& version) {
     return Printout{std::string(version.what()) + "\n", kOk};
   } catch (const CLI::ParseError& error) {
+    const std::vector<std::string> left = grammar->app().remaining();
+    if (grammar->app().get_subcommands().empty() && !left.empty())
+      return Printout{UnknownCommand(left.front()), kUsage};
     std::string command = "engram";
     for (const CLI::App* app = &grammar->app(); !app->get_subcommands().empty();) {
       app = app->get_subcommands().front();

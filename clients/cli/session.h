@@ -47,9 +47,6 @@ class Session {
   const Terminal err_;
 };
 
-// Of `names` those that a typing error makes into `name`, nearest first, at most three.
-std::vector<std::string> NearNames(const std::string& name, const std::vector<std::string>& names);
-
 // Everything a file has until its end; "-" is standard input. NOT_FOUND: cannot be opened.
 absl::StatusOr<std::string> ReadWhole(const std::string& path);
 

@@ -1,0 +1,157 @@
+#include "clients/cli/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "clients/cli/connection.h"
+#include "clients/cli/exit_codes.h"
+#include "clients/cli/near_names.h"
+
+namespace engram {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::variant<CommandLine, Printout> Parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "engram");
+  return ParseCommandLine(static_cast<int>(words.size()), words.data());
+}
+
+template <typename Options>
+Options As(const std::vector<const char*>& words) {
+  const auto parsed = Parse(words);
+  if (const Printout* printout = std::get_if<Printout>(&parsed)) {
+    ADD_FAILURE() << printout->text;
+    return Options();
+  }
+  return std::get<Options>(std::get<CommandLine>(parsed).command);
+}
+
+std::string UsageError(const std::vector<const char*>& words) {
+  const auto parsed = Parse(words);
+  const Printout* printout = std::get_if<Printout>(&parsed);
+  if (printout == nullptr) return "parsed";
+  EXPECT_EQ(printout->exit_code, kUsage);
+  return printout->text;
+}
+
+TEST(Options, GlobalOnesStandBeforeOrAfterTheCommand) {
+  for (const auto& words : {std::vector<const char*>{"--output", "json", "--timeout", "250ms", "status"},
+                            std::vector<const char*>{"status", "--output", "json", "--timeout", "250ms"}}) {
+    const auto parsed = Parse(words);
+    ASSERT_TRUE(std::holds_alternative<CommandLine>(parsed)) << std::get<Printout>(parsed).text;
+    EXPECT_TRUE(std::get<CommandLine>(parsed).global.json);
+    EXPECT_EQ(std::get<CommandLine>(parsed).global.timeout_us, 250'000);
+  }
+}
+
+TEST(Options, ObserveReadsStandardInputUnlessTold) {
+  EXPECT_EQ(As<ObserveOptions>({"observe", "notes"}).file, "-");
+  const ObserveOptions options =
+      As<ObserveOptions>({"observe", "notes", "notes.jsonl", "--ack", "indexed", "--priority", "high", "--stream-id",
+                          "s", "--resume", "--batch", "32"});
+  EXPECT_EQ(options.file, "notes.jsonl");
+  EXPECT_EQ(options.ack_level, v1::ACK_LEVEL_INDEXED);
+  EXPECT_EQ(options.priority, v1::PRIORITY_HIGH);
+  EXPECT_TRUE(options.resume);
+  EXPECT_EQ(options.batch, 32u);
+  EXPECT_THAT(UsageError({"observe", "notes", "--resume"}), HasSubstr("--resume needs --stream-id"));
+  EXPECT_THAT(UsageError({"observe", "notes", "a.jsonl", "--npy", "a.npy"}), HasSubstr("exclude each other"));
+  EXPECT_THAT(UsageError({"observe", "notes", "--text", "a.txt"}), HasSubstr("accompany --npy"));
+  EXPECT_THAT(UsageError({"observe", "notes", "--batch", "0"}), HasSubstr("--batch"));
+  EXPECT_THAT(UsageError({"observe", "notes", "--ack", "soon"}),
+              HasSubstr("\"soon\" is none of received|durable|indexed"));
+}
+
+TEST(Options, RecallTakesExactlyOneCue) {
+  EXPECT_EQ(As<RecallOptions>({"recall", "notes", "-"}).vector_file, "-");
+  EXPECT_EQ(As<RecallOptions>({"recall", "notes", "--vector", "-0.5, 1"}).vector, "-0.5, 1");
+  EXPECT_THAT(UsageError({"recall", "notes"}), HasSubstr("name one cue"));
+  EXPECT_THAT(UsageError({"recall", "notes", "-", "--id", "a"}), HasSubstr("name one cue"));
+  EXPECT_THAT(UsageError({"recall", "notes", "some words"}), HasSubstr("\"some words\" after the space"));
+  EXPECT_THAT(UsageError({"recall", "notes", "--id", "a", "--row", "1"}), HasSubstr("--row goes with --npy"));
+  EXPECT_THAT(UsageError({"recall", "notes", "--id", "a", "-k", "0"}), HasSubstr("-k"));
+}
+
+TEST(Options, TextsAndTagsAreShownInTablesUnlessToldOtherwise) {
+  EXPECT_TRUE(As<RecallOptions>({"recall", "notes", "--id", "a"}).content);
+  EXPECT_FALSE(As<RecallOptions>({"recall", "notes", "--id", "a", "--no-content"}).content);
+  EXPECT_FALSE(As<RecallOptions>({"recall", "notes", "--id", "a", "--output", "json"}).tags);
+  EXPECT_TRUE(As<RecallOptions>({"recall", "notes", "--id", "a", "--output", "json", "--tags"}).tags);
+}
+
+TEST(Options, ConditionsBecomeTheFilter) {
+  const RecallOptions options = As<RecallOptions>({"recall", "notes", "--id", "a", "--tag", "lang=en", "--tag",
+                                                   "kind=a=b", "--any-tag", "x=", "--not-tag", "y=1", "--from",
+                                                   "2026-03-01", "--to", "2026-03-02", "--min-confidence", "0.5"});
+  EXPECT_EQ(options.filter.all_tags().at("kind"), "a=b");
+  EXPECT_EQ(options.filter.all_tags().size(), 2u);
+  EXPECT_EQ(options.filter.any_tags().at("x"), "");
+  EXPECT_EQ(options.filter.no_tags().at("y"), "1");
+  EXPECT_EQ(options.filter.observed_to_us() - options.filter.observed_from_us(), 86'400'000'000);
+  EXPECT_FLOAT_EQ(options.filter.min_confidence(), 0.5f);
+  EXPECT_THAT(UsageError({"recall", "notes", "--id", "a", "--tag", "lang"}), HasSubstr("\"lang\" is not a tag"));
+  EXPECT_THAT(UsageError({"recall", "notes", "--id", "a", "--from", "soon"}), HasSubstr("\"soon\" is not a time"));
+}
+
+TEST(Options, ForgetTakesIdsOrConditionsAndNeverNeither) {
+  EXPECT_THAT(As<ForgetOptions>({"forget", "notes", "a", "b"}).ids, ElementsAre("a", "b"));
+  const ForgetOptions options = As<ForgetOptions>({"forget", "notes", "--tag", "lang=en", "--yes"});
+  EXPECT_THAT(options.ids, IsEmpty());
+  EXPECT_TRUE(options.filter.has_value());
+  EXPECT_THAT(UsageError({"forget", "notes"}), HasSubstr("ids or conditions"));
+  EXPECT_THAT(UsageError({"forget", "notes", "a", "--tag", "b=c"}), HasSubstr("ids or conditions"));
+}
+
+TEST(Options, SpacesListsWhenNothingElseIsNamed) {
+  EXPECT_EQ(As<SpacesOptions>({"spaces"}).action, SpacesOptions::Action::kList);
+  const SpacesOptions options =
+      As<SpacesOptions>({"spaces", "create", "notes", "--dimension", "768", "--metric", "l2"});
+  EXPECT_EQ(options.action, SpacesOptions::Action::kCreate);
+  EXPECT_EQ(options.dimension, 768u);
+  EXPECT_EQ(options.metric, v1::METRIC_L2);
+  EXPECT_THAT(UsageError({"spaces", "update", "notes"}), HasSubstr("name what to change"));
+}
+
+TEST(Options, HelpNamesEveryCommandAndEveryExitCode) {
+  const auto parsed = Parse({"--help"});
+  const Printout& help = std::get<Printout>(parsed);
+  EXPECT_EQ(help.exit_code, kOk);
+#define ENGRAM_EXIT_CODE_SHOWN(name, number, meaning) EXPECT_THAT(help.text, HasSubstr(meaning));
+  ENGRAM_EXIT_CODES(ENGRAM_EXIT_CODE_SHOWN)
+#undef ENGRAM_EXIT_CODE_SHOWN
+  for (const OfferedCommand& command : OfferedCommands()) {
+    const bool is_top = command.name.find(' ') == std::string::npos;
+    EXPECT_THAT(help.text, HasSubstr(is_top ? command.name : ""));
+  }
+  const auto observe = Parse({"observe", "--help"});
+  EXPECT_THAT(std::get<Printout>(observe).text, HasSubstr("Examples:"));
+  EXPECT_THAT(UsageError({"obsreve"}), HasSubstr("no command \"obsreve\". Did you mean observe?"));
+}
+
+TEST(TargetOf, TakesHostsAddressesAndSockets) {
+  EXPECT_EQ(TargetOf("127.0.0.1:50051").value(), "dns:///127.0.0.1:50051");
+  EXPECT_EQ(TargetOf("memory.example:1").value(), "dns:///memory.example:1");
+  EXPECT_EQ(TargetOf("[::1]:50051").value(), "ipv6:[::1]:50051");
+  EXPECT_EQ(TargetOf("unix:/run/engram.sock").value(), "unix:/run/engram.sock");
+  for (const char* address :
+       {"", "localhost", ":1", "localhost:", "localhost:x", "localhost:70000", "::1:50051", "unix:", "[]:1"}) {
+    EXPECT_EQ(TargetOf(address).status().code(), absl::StatusCode::kInvalidArgument) << address;
+  }
+}
+
+TEST(NearNames, FindsWhatATypingErrorMakes) {
+  const std::vector<std::string> names = {"notes", "note-archive", "wiki", "articles"};
+  EXPECT_THAT(NearNames("ntoes", names), ElementsAre("notes"));
+  EXPECT_THAT(NearNames("note", names), ElementsAre("notes", "note-archive"));
+  EXPECT_THAT(NearNames("zebra", names), IsEmpty());
+}
+
+}  // namespace
+}  // namespace engram
