@@ -71,7 +71,8 @@ void WorkerPool::Push(size_t lane, const std::shared_ptr<SpaceQueue>& space, Sli
 }
 
 void WorkerPool::OfferBatches(size_t lane) {
-  if (workers_[lane]->lane.depth() <= steal_threshold_.load(std::memory_order_relaxed)) return;
+  const Lane& deep = workers_[lane]->lane;
+  if (deep.depth() <= steal_threshold_.load(std::memory_order_relaxed) || !deep.Ready()) return;
   for (size_t i = 0; i < workers_.size(); ++i) {
     if (i != lane && workers_[i]->state.load() == State::kIdle && Wake(i)) return;
   }
@@ -125,26 +126,27 @@ std::optional<size_t> WorkerPool::Poll(size_t index) {
   bool nobody = false;
   if (stopping_.load() || !polling_.compare_exchange_strong(nobody, true)) return std::nullopt;
   const MonotonicTime start = clock_->Now();
+  std::optional<size_t> found;
   for (uint64_t round = 1; round < kPollRounds && !stopping_.load(); ++round) {
-    for (size_t lane = 0; lane < workers_.size(); ++lane) {
+    for (size_t lane = 0; lane < workers_.size() && !found; ++lane) {
       Worker& worker = *workers_[lane];
       State idle = State::kIdle;
-      if (!worker.lane.Ready() || !worker.state.compare_exchange_strong(idle, State::kAwake)) continue;
-      // While it works it cannot poll, so arrivals wake their own workers.
-      polling_.store(false);
-      return lane;
+      if (worker.lane.Ready() && worker.state.compare_exchange_strong(idle, State::kAwake)) found = lane;
     }
+    // Somebody may have woken this worker to steal: its task needs the slot that the polling occupies.
+    if (found || workers_[index]->state.load() == State::kAwake) break;
     workers_[index]->polls.fetch_add(1, std::memory_order_relaxed);
     if (clock_->Now() - start > kPollFor) break;
     sched_yield();
   }
   polling_.store(false);
-  // Pairs with the fence in Push: what arrived while polling_ was still seen set is woken here.
+  // Pairs with the fence in Push: what arrived while polling_ was still seen set is woken here, also beside the lane that
+  // was found.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   for (size_t lane = 0; lane < workers_.size(); ++lane) {
-    if (workers_[lane]->lane.Ready()) Wake(lane);
+    if (lane != found && workers_[lane]->lane.Ready()) Wake(lane);
   }
-  return std::nullopt;
+  return found;
 }
 
 std::optional<size_t> WorkerPool::Victim(size_t thief) const {
@@ -184,7 +186,11 @@ bool WorkerPool::Turn(size_t index) {
     for (const Slice& slice : portion.slices) slices += slice.last ? 1 : 0;
   }
   // Spaces that were passed over while busy have work again; their own worker may have gone idle meanwhile.
-  if (lane->Done(*batch) && home != index) Wake(home);
+  if (lane->Done(*batch) && home != index) {
+    // Pairs with the fence in RunTurns, as the one in Push does.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    Wake(home);
+  }
   Finished(slices);
   return true;
 }
@@ -196,7 +202,7 @@ void WorkerPool::Process(const Batch& batch, size_t worker, bool stolen) {
     absl::Status status;
     try {
       status = handler_->Commit(portion);
-    } catch (const std::exception&) {
+    } catch (...) {
       threw = true;
     }
     if (!threw && status.ok()) continue;
@@ -212,12 +218,17 @@ void WorkerPool::RetryOneByOne(const Portion& portion) {
       Slice& one = single.slices[0] = slice;
       one.begin = place;
       one.end = std::min(place + 1, slice.end);
-      if (one.end < slice.end) one.through_sequence = slice.frame->SequenceOf(one.end) - 1;
+      if (one.end < slice.end) {
+        one.through_sequence = slice.frame->SequenceOf(one.end) - 1;
+        one.last = false;
+      }
       absl::Status status;
       try {
         status = handler_->Commit(single);
       } catch (const std::exception& e) {
         status = absl::InternalError(e.what());
+      } catch (...) {
+        status = absl::InternalError("an exception of an unknown type");
       }
       if (!status.ok()) handler_->Refuse(single, status);
     }
