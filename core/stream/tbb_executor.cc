@@ -16,8 +16,9 @@ namespace {
 class TbbExecutor final : public Executor {
  public:
   explicit TbbExecutor(unsigned slots)
-      : parallelism_(tbb::global_control::max_allowed_parallelism, slots + kLowSlots + 1),
-        high_(HighSlots(slots), static_cast<unsigned>(HighSlots(slots)), tbb::task_arena::priority::high),
+      : parallelism_(tbb::global_control::max_allowed_parallelism, slots + kLowSlots + kHighSlots + 1),
+        callers_(CallerSlots(slots)),
+        high_(callers_ + kHighSlots, static_cast<unsigned>(callers_), tbb::task_arena::priority::high),
         normal_(static_cast<int>(slots), 0, tbb::task_arena::priority::normal),
         low_(kLowSlots, 0, tbb::task_arena::priority::low) {
     high_.initialize();
@@ -43,7 +44,18 @@ class TbbExecutor final : public Executor {
     });
   }
 
-  void RunHigh(const Task& task) override { high_.execute(task); }
+  void RunHigh(const Task& task) override {
+    {
+      // Without a free slot oneTBB would run the task on some other thread.
+      MutexLock lock(mu_);
+      while (calling_ >= callers_) slot_.Wait(mu_);
+      ++calling_;
+    }
+    high_.execute(task);
+    MutexLock lock(mu_);
+    --calling_;
+    slot_.NotifyOne();
+  }
 
   void AwaitIdle() override {
     MutexLock lock(mu_);
@@ -52,18 +64,25 @@ class TbbExecutor final : public Executor {
 
  private:
   static constexpr int kLowSlots = 2;
+  // For submitted high tasks: into slots kept for callers no worker of oneTBB goes.
+  static constexpr int kHighSlots = 1;
 
-  static int HighSlots(unsigned slots) { return std::max(static_cast<int>(slots), static_cast<int>(EffectiveCpus())); }
+  static int CallerSlots(unsigned slots) { return std::max(static_cast<int>(slots), EffectiveCpus()); }
 
   // Keeps oneTBB from capping the workers at the number of cores.
   tbb::global_control parallelism_;
+  // Constant after construction.
+  const int callers_;
   tbb::task_arena high_;
   tbb::task_arena normal_;
   tbb::task_arena low_;
   Mutex mu_;
   CondVar idle_;
+  CondVar slot_;
   // Tasks submitted and not finished.
   uint64_t pending_ ABSL_GUARDED_BY(mu_) = 0;
+  // Threads in RunHigh that have a slot.
+  int calling_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace
