@@ -11,12 +11,15 @@ CapacityGate::CapacityGate(uint64_t capacity, double high_ratio, Clock* clock)
       high_share_(static_cast<uint64_t>(static_cast<double>(capacity) * high_ratio)),
       shares_{capacity - high_share_, high_share_ > 0 ? high_share_ : capacity},
       clock_(clock),
-      window_start_(clock->Now()) {}
+      window_start_(clock->Now()),
+      emptied_(window_start_) {}
 
 uint64_t CapacityGate::TakeUpTo(Priority share, uint64_t want) {
   const size_t place = Place(share);
   MutexLock lock(mu_);
   const uint64_t granted = std::min(want, shares_[place] - taken_[place]);
+  // Time without work says nothing about the speed.
+  if (granted > 0 && Taken() == 0) window_start_ += clock_->Now() - emptied_;
   taken_[place] += granted;
   peak_ = std::max(peak_, Taken());
   return granted;
@@ -29,6 +32,7 @@ void CapacityGate::Release(Priority share, uint64_t units) {
   MutexLock lock(mu_);
   ENGRAM_CHECK(taken_[place] >= units);
   taken_[place] -= units;
+  if (Taken() == 0) emptied_ = now;
   window_units_ += units;
   const double seconds = std::chrono::duration<double>(now - window_start_).count();
   if (seconds >= 0.1) {

@@ -24,8 +24,8 @@ class CapacityGate {
   uint64_t TakeUpTo(Priority share, uint64_t want) ABSL_LOCKS_EXCLUDED(mu_);
   void Release(Priority share, uint64_t units) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Waits until `units` (or an eighth of the share, if that is less: large pieces keep batches large) are free. False at
-  // the deadline or once shut.
+  // Waits until `units` (or an eighth of the share, if that is less: large pieces keep batches large) are free. At the
+  // deadline any room will do; false without, or once shut.
   bool AwaitRoom(Priority share, uint64_t units, MonotonicTime deadline) ABSL_LOCKS_EXCLUDED(mu_);
   // Wakes everybody; from now on AwaitRoom answers false at once.
   void Shut() ABSL_LOCKS_EXCLUDED(mu_);
@@ -55,10 +55,12 @@ class CapacityGate {
   uint64_t peak_ ABSL_GUARDED_BY(mu_) = 0;
   uint32_t waiting_ ABSL_GUARDED_BY(mu_) = 0;
   bool shut_ ABSL_GUARDED_BY(mu_) = false;
-  // Units released a second, over windows of at least 100 ms, the last one weighing half.
+  // Units released a second, over windows of at least 100 ms with work, the last one weighing half.
   double speed_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t window_units_ ABSL_GUARDED_BY(mu_) = 0;
   MonotonicTime window_start_ ABSL_GUARDED_BY(mu_);
+  // When nothing was left.
+  MonotonicTime emptied_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace engram

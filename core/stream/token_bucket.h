@@ -14,10 +14,9 @@ class TokenBucket {
  public:
   void SetRate(uint64_t rate, MonotonicTime now) {
     if (rate == rate_) return;
-    Refill(now);
+    Refill(now);  // At the old rate.
     level_ = rate_ == 0 ? static_cast<double>(rate) : std::min(level_, static_cast<double>(rate));
     rate_ = rate;
-    refilled_ = now;
   }
 
   // Takes as many of `want` units as there are; returns how many.
@@ -44,8 +43,10 @@ class TokenBucket {
 
  private:
   void Refill(MonotonicTime now) {
+    // Callers read the clock before they have the lock, so a later reading may have come first.
+    if (now <= refilled_) return;
     const double seconds = std::chrono::duration<double>(now - refilled_).count();
-    if (seconds > 0) level_ = std::min(level_ + seconds * static_cast<double>(rate_), static_cast<double>(rate_));
+    level_ = std::min(level_ + seconds * static_cast<double>(rate_), static_cast<double>(rate_));
     refilled_ = now;
   }
 
