@@ -164,10 +164,10 @@ absl::StatusOr<ReloadOutcome> Daemon::Reload() {
 Daemon::Leftovers Daemon::Stop(Duration bound) {
   stopped_ = true;
   const MonotonicTime deadline = clock_.Now() + bound;
-  if (engine_) engine_->StopAdmitting();
   if (!server_) return {};
   server_->GetHealthCheckService()->SetServingStatus(false);
   memory_service_->StopTakingStreams();
+  engine_->StopAdmitting();
   Leftovers left;
   if (!streams_.AwaitNone(clock_, deadline)) left.streams = streams_.taken();
   if (!calls_.AwaitNone(clock_, deadline)) left.calls = calls_.taken();

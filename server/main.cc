@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -165,32 +166,39 @@ int StopGracefully(std::unique_ptr<Daemon> daemon, const sigset_t& signals, int 
   const Duration bound = daemon->engine().settings()->server_drain_timeout;
   LogInfo(fmt::format("{}: finishing what was accepted, for at most {} ms", strsignal(first), bound.count() / 1000));
   Daemon::Leftovers left;
+  // Release/acquire: whoever sees it sees `left`.
+  std::atomic<bool> stopped{false};
   std::jthread stopper([&, main = pthread_self()] {
     left = daemon->Stop(bound);
+    stopped.store(true, std::memory_order_release);
+    // The HTTP server behind /metrics looks up only every two seconds; that is not worth waiting for beyond the bound.
+    if (!left.any()) daemon.reset();
     pthread_kill(main, kDrained);
   });
   const MonotonicTime deadline = RealClock().Now() + bound + kCancelGrace;
   for (;;) {
     const Duration rest = std::chrono::duration_cast<Duration>(deadline - RealClock().Now());
     const int signal = Await(signals, std::max(rest, Duration(0)));
-    if (signal == kDrained) break;
+    if (signal == kDrained) {
+      stopper.join();
+      break;
+    }
     if (signal == SIGTERM || signal == SIGINT) {
       LogWarning(fmt::format("{} again: exiting at once", strsignal(signal)));
       ExitAtOnce(128 + signal);
     }
-    if (RealClock().Now() >= deadline) {
-      LogError("server.drain_timeout has passed and calls under way do not end: exiting");
-      ExitAtOnce(kExitLeftovers);
-    }
+    if (RealClock().Now() < deadline) continue;
+    if (stopped.load(std::memory_order_acquire)) break;
+    LogError("server.drain_timeout has passed and calls under way do not end: exiting");
+    ExitAtOnce(kExitLeftovers);
   }
-  stopper.join();
   if (left.any()) {
     LogError(fmt::format("server.drain_timeout has passed: {} observations, {} streams and {} calls were not finished",
                          left.observations, left.streams, left.calls));
     ExitAtOnce(kExitLeftovers);
   }
-  daemon.reset();
   LogInfo("stopped: everything accepted was finished");
+  if (stopper.joinable()) ExitAtOnce(0);
   return 0;
 }
 

@@ -184,7 +184,8 @@ TEST_F(MemoryServiceTest, StreamsTheAnswerInPieces) {
   EXPECT_TRUE(reader->Finish().ok());
   EXPECT_THAT(sizes, ElementsAre(10, 10, 5));
   std::vector<std::string> at_once;
-  for (const auto& hit : Recall(request.recall()).hits()) at_once.push_back(hit.id());
+  const v1::RecallResponse whole = Recall(request.recall());
+  for (const auto& hit : whole.hits()) at_once.push_back(hit.id());
   EXPECT_EQ(ids, at_once);
 
   grpc::ClientContext follow_context;
