@@ -193,8 +193,8 @@ class ObserveRun {
           window_->Add(input_.front().line, std::move(input_.front().observation));
           input_.pop_front();
         }
-        const bool linger =
-            window_->unsent() < batch_size && !input_ended_ && window_->unsent() > 0 && (patient_ || !lingered_);
+        const bool more_may_come = !input_ended_ && window_->HasRoom() && (patient_ || !lingered_);
+        const bool linger = more_may_come && window_->unsent() > 0 && window_->unsent() < batch_size;
         if (!linger && window_->TakeBatch(batch_size, batch_bytes, request.mutable_batch())) {
           lingered_ = false;
           changed_.NotifyAll();
@@ -298,34 +298,15 @@ class ObserveRun {
     if (session_.global().json) {
       session_.Print(ToJson(summary_) + "\n");
     } else {
-      session_.Print(SummaryText());
+      session_.Print(TextOf(summary_));
     }
     ExitCode code = summary_.refused > 0 ? kPartial : kOk;
     if (!input_fault_.ok()) code = session_.FailInput(input_fault_);
     if (!status.ok() && !summary_.interrupted) code = session_.FailIn(options_.space, status);
     if (summary_.interrupted) code = kInterrupted;
-    if (summary_.interrupted || !status.ok() || !input_fault_.ok()) session_.Warn(HowToGoOn());
+    if (summary_.interrupted || !status.ok() || !input_fault_.ok())
+      session_.Warn(HowToGoOn(summary_, !options_.stream_id.empty()));
     return code;
-  }
-
-  std::string SummaryText() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    const double rate = summary_.seconds > 0 ? static_cast<double>(summary_.accepted) / summary_.seconds : 0;
-    std::string out = fmt::format("{} accepted, {} refused in {}, {} obs/s, next sequence {}\n",
-                                  Grouped(summary_.accepted), Grouped(summary_.refused),
-                                  FormatDurationRough(summary_.seconds * 1e6), Rough(rate), summary_.next_sequence);
-    if (summary_.skipped > 0) out += fmt::format("{} skipped: taken before\n", Grouped(summary_.skipped));
-    if (summary_.resent > 0)
-      out += fmt::format("{} sent again: there was no room at first\n", Grouped(summary_.resent));
-    return out;
-  }
-
-  std::string HowToGoOn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    if (options_.stream_id.empty()) {
-      return fmt::format("stopped before sequence {}; a stream with a --stream-id can be resumed",
-                         summary_.next_sequence);
-    }
-    return fmt::format("stopped before sequence {}; go on with the same input and --stream-id {} --resume",
-                       summary_.next_sequence, options_.stream_id);
   }
 
   Session& session_;

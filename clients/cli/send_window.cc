@@ -32,7 +32,9 @@ SendWindow::SendWindow(uint64_t next_sequence, v1::AckLevel level, uint64_t capa
       indexed_(next_sequence - 1) {}
 
 void SendWindow::Add(uint64_t line, v1::Observation observation) {
-  entries_.push_back({line, std::move(observation)});
+  const uint64_t bytes = observation.ByteSizeLong();
+  bytes_ += bytes;
+  entries_.push_back({line, bytes, std::move(observation)});
   ++end_;
 }
 
@@ -42,10 +44,10 @@ bool SendWindow::TakeBatch(size_t most, size_t bytes, v1::ObservationBatch* batc
   batch->set_first_sequence(cursor_);
   size_t used = 0;
   for (size_t taken = 0; taken < most && cursor_ < end_; ++taken) {
-    const v1::Observation& observation = entries_[cursor_ - base_].observation;
-    used += observation.ByteSizeLong() + 8;
+    const Entry& entry = entries_[cursor_ - base_];
+    used += entry.bytes + 8;
     if (taken > 0 && used > bytes) break;
-    *batch->add_observations() = observation;
+    *batch->add_observations() = entry.observation;
     if (cursor_ <= ever_sent_) ++resent_;
     ++cursor_;
   }
@@ -95,6 +97,7 @@ void SendWindow::Release() {
   const uint64_t through =
       std::min(level_ == v1::ACK_LEVEL_RECEIVED ? received_ : std::min(durable_, received_), cursor_ - 1);
   while (base_ <= through && !entries_.empty()) {
+    bytes_ -= entries_.front().bytes;
     entries_.pop_front();
     ++base_;
   }

@@ -20,11 +20,12 @@ class SendWindow {
     std::string reason;
   };
 
-  // `next_sequence` from StreamStarted; at most `capacity` observations wait for their ack.
+  // `next_sequence` from StreamStarted. At most `capacity` observations wait for their ack, and fewer where they are
+  // large.
   SendWindow(uint64_t next_sequence, v1::AckLevel level, uint64_t capacity);
 
   // Room for one more observation.
-  bool HasRoom() const { return end_ - 1 - acknowledged() < capacity_; }
+  bool HasRoom() const { return end_ - 1 - acknowledged() < capacity_ && bytes_ < kMaxBytes; }
   // Gives the observation the next sequence. `line` is what a refusal is reported with.
   void Add(uint64_t line, v1::Observation observation);
 
@@ -55,8 +56,11 @@ class SendWindow {
   uint64_t resent() const { return resent_; }
 
  private:
+  static constexpr uint64_t kMaxBytes = 64 * 1024 * 1024;
+
   struct Entry {
     uint64_t line = 0;
+    uint64_t bytes = 0;
     v1::Observation observation;
   };
 
@@ -66,6 +70,7 @@ class SendWindow {
   const uint64_t capacity_;
   // Entries of [base_, end_).
   std::deque<Entry> entries_;
+  uint64_t bytes_ = 0;
   uint64_t base_;
   uint64_t end_;
   // The next to send, and the last sent since the window last went back.

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <variant>
 #include <vector>
@@ -133,6 +135,14 @@ TEST(Options, HelpNamesEveryCommandAndEveryExitCode) {
   const auto observe = Parse({"observe", "--help"});
   EXPECT_THAT(std::get<Printout>(observe).text, HasSubstr("Examples:"));
   EXPECT_THAT(UsageError({"obsreve"}), HasSubstr("no command \"obsreve\". Did you mean observe?"));
+}
+
+TEST(Readme, ListsTheExitCodesThereAre) {
+  std::ifstream file("clients/cli/README.md");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+#define ENGRAM_EXIT_CODE_ROW(name, number, meaning) EXPECT_THAT(text, HasSubstr("| " #number " | " meaning " |"));
+  ENGRAM_EXIT_CODES(ENGRAM_EXIT_CODE_ROW)
+#undef ENGRAM_EXIT_CODE_ROW
 }
 
 TEST(TargetOf, TakesHostsAddressesAndSockets) {

@@ -74,6 +74,19 @@ TEST(SendWindow, CutsBatchesByTheirBytesButNeverToNothing) {
   EXPECT_EQ(batch.observations_size(), 1);
 }
 
+TEST(SendWindow, HoldsFewerWhereTheyAreLarge) {
+  SendWindow window(1, v1::ACK_LEVEL_DURABLE, 1000);
+  v1::Observation large;
+  large.set_content(std::string(8 << 20, 'x'));
+  uint64_t added = 0;
+  for (; window.HasRoom() && added < 100; ++added) window.Add(added + 1, large);
+  EXPECT_EQ(added, 8u) << "64 MiB";
+  v1::ObservationBatch batch;
+  ASSERT_TRUE(window.TakeBatch(1, 16 << 20, &batch));
+  window.OnAck(AckThrough(1), 0);
+  EXPECT_TRUE(window.HasRoom());
+}
+
 TEST(SendWindow, ReportsALastingRefusalWithItsLineAndGoesOn) {
   SendWindow window(11, v1::ACK_LEVEL_DURABLE, 100);
   for (uint64_t i = 0; i < 3; ++i) window.Add(100 + i, Named(i));
