@@ -126,8 +126,9 @@ void Ingest::Queue(const std::shared_ptr<Space>& space, StreamState& stream, con
                    uint32_t begin, uint32_t end, uint64_t through) {
   // Refusals are named before any acknowledgement can cover them.
   while (*invalid < checked.invalid.size() && checked.invalid[*invalid].sequence <= through) {
-    stream.Reject(checked.invalid[(*invalid)++]);
+    // Counted first: who has been told finds it in the metrics.
     CountRefused(*space, RejectReason::kInvalid, 1);
+    stream.Reject(checked.invalid[(*invalid)++]);
   }
   const uint32_t size = end - begin;
   space->Queued(size);
@@ -367,11 +368,11 @@ void Ingest::Refuse(const Portion& portion, const absl::Status& why) {
   const Slice& slice = portion.slices.front();
   StreamState& stream = static_cast<StreamState&>(*slice.frame->stream);
   const RejectReason reason = absl::IsNotFound(why) ? RejectReason::kSpaceDropped : RejectReason::kFailed;
+  CountRefused(space, reason, slice.size());
   for (uint32_t place = slice.begin; place < slice.end; ++place) {
     stream.Reject({slice.frame->SequenceOf(place), 1, why, Duration{0}});
   }
   space.Queued(-static_cast<int64_t>(slice.size()));
-  CountRefused(space, reason, slice.size());
   const SpaceIndex* index = space.index();
   stream.Committed(slice.through_sequence, {journal_->id(), 0}, index == nullptr ? 0 : static_cast<Ordinal>(index->size()));
 }

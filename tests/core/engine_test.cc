@@ -271,7 +271,7 @@ TEST_F(EngineTest, SpacesAreIsolatedAndKeepTheirParameters) {
   EXPECT_TRUE(engine().CreateSpace("points", config).ok());
   config.dimension = 4;
   EXPECT_TRUE(absl::IsAlreadyExists(engine().CreateSpace("points", config).status()));
-  for (const std::string name : {"", "Upper", "-dash", "a b", std::string(65, 'a').c_str()}) {
+  for (const std::string& name : std::vector<std::string>{"", "Upper", "-dash", "a b", std::string(65, 'a')}) {
     EXPECT_TRUE(absl::IsInvalidArgument(engine().CreateSpace(name, {}).status())) << name;
   }
   EXPECT_EQ(MustObserve("points", {{.id = "p", .embedding = {1, 0}}}).accepted, 0u);
