@@ -77,6 +77,30 @@ TEST(ParseObservation, NamesTheColumnAndTheFault) {
   EXPECT_THAT(Fault("{\"id\":\"\xff\",\"embedding\":[1]}"), HasSubstr("UTF-8"));
 }
 
+TEST(ParseObservation, NumbersFollowTheGrammarOfJson) {
+  for (const char* number : {"0", "-0", "10", "-0.5", "1e3", "1E-3", "1.5e+2", "1e-60"}) {
+    v1::Observation observation;
+    const std::string line = std::string("{\"embedding\":[ 1 ,") + number + ",2 ]}";
+    ASSERT_TRUE(ParseObservation(line, EmbeddingFrom::kRecord, kNow, &observation).ok()) << number;
+    EXPECT_THAT(ElementsOf(observation), ElementsAre(1, std::stof(std::string(number) == "1e-60" ? "0" : number), 2));
+  }
+  for (const char* number :
+       {"01", "-01", ".5", "5.", "5.e3", "+1", "inf", "nan", "-", "1e", "0x10", "1 2", "", "1,", "1e999"}) {
+    EXPECT_NE(Fault(std::string("{\"embedding\":[1,") + number + "]}"), "") << number;
+  }
+  EXPECT_NE(Fault("{\"embedding\":[1,2"), "");
+  EXPECT_NE(Fault("{\"embedding\":[1,2]"), "");
+}
+
+TEST(ParseObservation, TheLastOfTwoEmbeddingsCounts) {
+  v1::Observation observation;
+  ASSERT_TRUE(ParseObservation(R"({"content":"a \"[9]\" b","embedding":[1,2],"embedding":[3]})", EmbeddingFrom::kRecord,
+                               kNow, &observation)
+                  .ok());
+  EXPECT_THAT(ElementsOf(observation), ElementsAre(3));
+  EXPECT_EQ(observation.content(), "a \"[9]\" b");
+}
+
 TEST(ParseObservation, ReadsBackWhatGetPrints) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal;
