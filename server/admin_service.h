@@ -2,7 +2,8 @@
 //
 // Threads:   gRPC's, one for each call under way. Ownership: engine, sampler, clock and slots outlive it.
 // Blocking:  Drain until the queue is empty or just before its deadline; ReloadConfig while a file is read.
-// Errors:    as engram.v1.AdminService documents; RESOURCE_EXHAUSTED beyond a fixed number of calls under way, of its own,
+// Errors:    as engram.v1.AdminService documents; RESOURCE_EXHAUSTED beyond a fixed number of calls under way, of its
+// own,
 //            so that a daemon full of other calls can still be looked at.
 #pragma once
 

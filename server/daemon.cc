@@ -33,8 +33,8 @@ void SetChannelArguments(grpc::ServerBuilder& builder, const Settings& settings)
   builder.SetMaxReceiveMessageSize(static_cast<int>(settings.server_max_message_bytes));
   // Off, or a second daemon would silently share the port.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // A frame of 256 observations is hundreds of kilobytes: with gRPC's first windows (64 KiB, 16 KiB frames) it stops and
-  // goes until the bandwidth estimate has caught up.
+  // A frame of 256 observations is hundreds of kilobytes: with gRPC's first windows (64 KiB, 16 KiB frames) it stops
+  // and goes until the bandwidth estimate has caught up.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 << 20);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 20);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1000);
@@ -60,10 +60,9 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
   daemon->metrics_->AddGaugeSource(ProcessGauges());
   daemon->pool_ = std::make_unique<FramePool>(kPooledBytes, &daemon->metrics_->process());
   daemon->executor_ = MakeTbbExecutor(static_cast<unsigned>(settings.num_workers));
-  daemon->engine_ = Engine::Create(std::make_shared<const Settings>(settings),
-                                   {.clock = &daemon->clock_,
-                                    .executor = daemon->executor_.get(),
-                                    .metrics = daemon->metrics_.get()});
+  daemon->engine_ = Engine::Create(
+      std::make_shared<const Settings>(settings),
+      {.clock = &daemon->clock_, .executor = daemon->executor_.get(), .metrics = daemon->metrics_.get()});
   daemon->sampler_ = std::make_unique<LoadSampler>(daemon->engine_.get(), daemon->metrics_.get(), &daemon->clock_);
   ENGRAM_RETURN_IF_ERROR(daemon->StartExporter());
   ENGRAM_RETURN_IF_ERROR(daemon->Listen());

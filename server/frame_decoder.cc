@@ -2,91 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <bit>
-#include <cstring>
 #include <optional>
 #include <utility>
+
+#include "server/utf8.h"
+#include "server/wire_cursor.h"
 
 namespace engram {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "fixed-width fields are read as they lie");
-
-enum WireType : uint32_t { kVarint = 0, kFixed64 = 1, kLength = 2, kFixed32 = 5 };
-
-constexpr uint32_t Tag(uint32_t field, WireType type) { return field << 3 | type; }
-
 // What one pass over the bytes came to. kUnusual: protobuf has to look at it first.
 enum class Reading { kDone, kUnusual };
-
-// Walks over the fields of one message. Anything that is not as every library writes it makes it `unusual`.
-class Cursor {
- public:
-  explicit Cursor(std::string_view bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
-
-  bool more() const { return at_ < end_ && !unusual_; }
-  bool unusual() const { return unusual_; }
-  void MarkUnusual() { unusual_ = true; }
-
-  // All tags of interest take one byte.
-  uint32_t ReadTag() {
-    const auto tag = static_cast<uint8_t>(*at_++);
-    if (tag >= 0x80) MarkUnusual();
-    return tag;
-  }
-
-  uint64_t ReadVarint() {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      if (at_ == end_) break;
-      const auto byte = static_cast<uint8_t>(*at_++);
-      // The tenth byte has room for one bit only.
-      if (shift == 63 && byte > 1) break;
-      value |= uint64_t{byte & 0x7fu} << shift;
-      if (byte < 0x80) return value;
-    }
-    MarkUnusual();
-    return 0;
-  }
-
-  std::string_view ReadBytes() {
-    const char* const start = at_;
-    const uint64_t size = ReadVarint();
-    // protobuf takes at most five bytes of a length.
-    if (unusual_ || at_ - start > 5 || size > static_cast<uint64_t>(end_ - at_)) {
-      MarkUnusual();
-      return {};
-    }
-    const std::string_view bytes(at_, size);
-    at_ += size;
-    return bytes;
-  }
-
-  float ReadFloat() {
-    float value = 0;
-    if (end_ - at_ < 4) {
-      MarkUnusual();
-      return value;
-    }
-    std::memcpy(&value, at_, 4);
-    at_ += 4;
-    return value;
-  }
-
-  // False, and unusual, when the field was seen before.
-  bool Once(uint32_t field) {
-    const uint32_t bit = 1u << field;
-    if (seen_ & bit) MarkUnusual();
-    seen_ |= bit;
-    return !unusual_;
-  }
-
- private:
-  const char* at_;
-  const char* end_;
-  uint32_t seen_ = 0;
-  bool unusual_ = false;
-};
 
 class BatchReader {
  public:
@@ -97,7 +23,7 @@ class BatchReader {
   // answers false for those it does not know.
   template <typename Other>
   Reading Read(std::string_view bytes, uint32_t field, const Other& other) {
-    Cursor fields(bytes);
+    WireCursor fields(bytes);
     while (fields.more()) {
       const uint32_t tag = fields.ReadTag();
       if (tag == Tag(field, kLength)) {
@@ -134,7 +60,7 @@ class BatchReader {
 
  private:
   Reading ReadObservation(std::string_view bytes) {
-    Cursor fields(bytes);
+    WireCursor fields(bytes);
     ObservationView view;
     const size_t first_tag = out_.tags.size();
     size_t tags = 0;
@@ -199,8 +125,8 @@ class BatchReader {
     return Reading::kDone;
   }
 
-  void ReadFloatVector(Cursor& fields, ObservationView& view) {
-    Cursor vector(fields.ReadBytes());
+  void ReadFloatVector(WireCursor& fields, ObservationView& view) {
+    WireCursor vector(fields.ReadBytes());
     if (fields.unusual() || !vector.more()) return;  // Without elements: dimension 0.
     if (vector.ReadTag() != Tag(1, kLength)) return fields.MarkUnusual();
     const std::string_view packed = vector.ReadBytes();
@@ -219,8 +145,8 @@ class BatchReader {
     view.embedding.encoding = encoding;
   }
 
-  void ReadTagEntry(std::string_view bytes, size_t first_tag, size_t tags, Cursor& fields, ObservationView& view) {
-    Cursor entry(bytes);
+  void ReadTagEntry(std::string_view bytes, size_t first_tag, size_t tags, WireCursor& fields, ObservationView& view) {
+    WireCursor entry(bytes);
     TagView tag;
     while (entry.more()) {
       switch (entry.ReadTag()) {
@@ -307,7 +233,7 @@ std::unique_ptr<FramePool::Frame> Serialize(FramePool& pool, const google::proto
 // Reads `frame` as a stream's batch frame; nullopt when it is unusual.
 std::optional<absl::StatusOr<BatchFrame>> ReadBatchFrame(std::unique_ptr<FramePool::Frame>& frame,
                                                          const DecodeLimits& limits) {
-  Cursor top(frame->bytes());
+  WireCursor top(frame->bytes());
   if (!top.more() || top.ReadTag() != Tag(v1::ObserveStreamRequest::kBatchFieldNumber, kLength)) return std::nullopt;
   const std::string_view body = top.ReadBytes();
   if (top.unusual() || top.more()) return std::nullopt;
@@ -316,7 +242,7 @@ std::optional<absl::StatusOr<BatchFrame>> ReadBatchFrame(std::unique_ptr<FramePo
   uint64_t priority = 0;
   BatchReader reader(*frame, limits, out.batch);
   const Reading reading =
-      reader.Read(body, v1::ObservationBatch::kObservationsFieldNumber, [&](uint32_t tag, Cursor& fields) {
+      reader.Read(body, v1::ObservationBatch::kObservationsFieldNumber, [&](uint32_t tag, WireCursor& fields) {
         switch (tag) {
           case Tag(v1::ObservationBatch::kFirstSequenceFieldNumber, kVarint):
             if (fields.Once(1)) out.first_sequence = fields.ReadVarint();
@@ -341,7 +267,7 @@ std::optional<absl::StatusOr<ObserveCall>> ReadObserveRequest(std::unique_ptr<Fr
   std::string_view space;
   BatchReader reader(*frame, limits, out.batch);
   const Reading reading =
-      reader.Read(frame->bytes(), v1::ObserveRequest::kObservationsFieldNumber, [&](uint32_t tag, Cursor& fields) {
+      reader.Read(frame->bytes(), v1::ObserveRequest::kObservationsFieldNumber, [&](uint32_t tag, WireCursor& fields) {
         switch (tag) {
           case Tag(v1::ObserveRequest::kSpaceFieldNumber, kLength):
             if (fields.Once(1)) space = fields.ReadBytes();
@@ -391,42 +317,6 @@ absl::StatusOr<ObserveCall> DecodeObserveRequest(FramePool& pool, std::unique_pt
   }
   if (!usual) return absl::InternalError("a request written by protobuf itself could not be read");
   return *std::move(usual);
-}
-
-bool IsUtf8Text(std::string_view text) {
-  const auto* at = reinterpret_cast<const uint8_t*>(text.data());
-  const uint8_t* const end = at + text.size();
-  while (at < end) {
-    // Eight plain characters at a time.
-    uint64_t word;
-    while (end - at >= 8 && (std::memcpy(&word, at, 8), (word & 0x8080808080808080u) == 0)) at += 8;
-    if (at == end) break;
-    const uint8_t lead = *at++;
-    if (lead < 0x80) continue;
-    // The continuation bytes wanted, and the range of the first of them: what keeps out overlong forms (E0, F0),
-    // surrogates (ED) and what lies above U+10FFFF (F4).
-    int wanted = 0;
-    uint8_t least = 0x80, most = 0xbf;
-    if (lead >= 0xc2 && lead <= 0xdf) {
-      wanted = 1;
-    } else if (lead >= 0xe0 && lead <= 0xef) {
-      wanted = 2;
-      if (lead == 0xe0) least = 0xa0;
-      if (lead == 0xed) most = 0x9f;
-    } else if (lead >= 0xf0 && lead <= 0xf4) {
-      wanted = 3;
-      if (lead == 0xf0) least = 0x90;
-      if (lead == 0xf4) most = 0x8f;
-    } else {
-      return false;
-    }
-    if (end - at < wanted || *at < least || *at > most) return false;
-    for (int i = 1; i < wanted; ++i) {
-      if ((at[i] & 0xc0) != 0x80) return false;
-    }
-    at += wanted;
-  }
-  return true;
 }
 
 }  // namespace engram

@@ -1,12 +1,15 @@
-// Reads frames of observations straight out of the bytes that arrived: every id, text, tag and vector is a view into them.
+// Reads frames of observations straight out of the bytes that arrived: every id, text, tag and vector is a view into
+// them.
 //
 // Threads:   pure functions. Ownership: the batch owns the frame its views point into.
-// Errors:    INVALID_ARGUMENT when the bytes are no such message; what is wrong with one observation alone (an embedding of
+// Errors:    INVALID_ARGUMENT when the bytes are no such message; what is wrong with one observation alone (an
+// embedding of
 //            an odd length, a text that is not UTF-8, too many tags) is its `defect`.
-// Why:       protobuf's own parser allocates and copies each string, and refuses a whole frame for one bad text. Frames in
-//            the form every protobuf library writes are read here; anything unusual but legal (repeated singular fields,
-//            unpacked floats, unknown fields) is brought into that form by protobuf first, so both agree on every message
-//            (tests/server/wire_fuzz.cc).
+// Why:       protobuf's own parser allocates and copies each string, and refuses a whole frame for one bad text. Frames
+// in
+//            the form every protobuf library writes are read here; anything unusual but legal (repeated singular
+//            fields, unpacked floats, unknown fields) is brought into that form by protobuf first, so both agree on
+//            every message (tests/server/wire_fuzz.cc).
 #pragma once
 
 #include <cstdint>
@@ -52,8 +55,5 @@ struct ObserveCall {
 
 absl::StatusOr<ObserveCall> DecodeObserveRequest(FramePool& pool, std::unique_ptr<FramePool::Frame> frame,
                                                  const DecodeLimits& limits);
-
-// Whether `text` is UTF-8 as protobuf understands it: no surrogates, no overlong forms, nothing above U+10FFFF.
-bool IsUtf8Text(std::string_view text);
 
 }  // namespace engram

@@ -3,7 +3,8 @@
 // Threads:   any. Ownership: the pool outlives its frames; a frame gives its buffer back when it dies.
 // Blocking:  a mutex held for a few instructions. Errors: std::bad_alloc.
 // Bounded:   at most `most_retained` bytes lie idle; above that buffers are freed.
-// Why:       a frame's bytes stay where they were received while its observations wait in the queue, so a frame costs one
+// Why:       a frame's bytes stay where they were received while its observations wait in the queue, so a frame costs
+// one
 //            copy and no allocation, whatever it holds.
 #pragma once
 

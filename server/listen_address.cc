@@ -64,7 +64,7 @@ absl::Status CheckUnix(const std::string& address) {
   std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
   const std::string directory = path.find('/') == std::string::npos ? "." : path.substr(0, path.rfind('/') + 1);
   if (access(directory.c_str(), W_OK) != 0) return Refusal(address, errno);
-  struct stat file{};
+  struct stat file {};
   if (lstat(path.c_str(), &file) != 0) return absl::OkStatus();
   if (!S_ISSOCK(file.st_mode)) {
     return absl::UnavailableError(fmt::format("cannot listen on {}: a file that is no socket lies there", address));

@@ -1,12 +1,12 @@
 // engramd: reads its configuration, runs the daemon, and stops when told to.
 //
-// The main thread does nothing but wait for signals. SIGTERM and SIGINT stop it gracefully, within server.drain_timeout; a
-// second one ends it at once with 128 + its number. SIGHUP reads the configuration again.
-#include <CLI/CLI.hpp>
+// The main thread does nothing but wait for signals. SIGTERM and SIGINT stop it gracefully, within
+// server.drain_timeout; a second one ends it at once with 128 + its number. SIGHUP reads the configuration again.
 #include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -41,17 +41,18 @@ constexpr int kDrained = SIGUSR2;
 constexpr Duration kCancelGrace = std::chrono::seconds(1);
 
 constexpr const char* kFooter = R"(Examples:
-  engramd                                            the defaults: gRPC on 127.0.0.1:50051, metrics on 127.0.0.1:9464
+  engramd                              the defaults: gRPC on 127.0.0.1:50051, metrics on 127.0.0.1:9464
   engramd --profile low_latency
   engramd --config engram.yaml --set queue.capacity=50000 --set log.level=debug
   engramd --set server.address=unix:/run/engram.sock,[::1]:50051
   engramd --config engram.yaml --check-config
-  ENGRAM_NUM_WORKERS=2 engramd --print-config        each value with where it comes from
+  ENGRAM_NUM_WORKERS=2 engramd --print-config    each value with where it comes from
 
 Signals: SIGTERM and SIGINT finish what was accepted, within server.drain_timeout, and exit; a second one exits at once.
   SIGHUP reads the configuration again and logs what is in force now and what needs a restart.
-Exit codes: 0 stopped, everything accepted was finished; 1 stopped, server.drain_timeout passed first; 64 wrong usage;
-  69 an address cannot be listened on; 70 internal error; 78 bad configuration; 128 + signal, ended by a second signal.)";
+Exit codes: 0 stopped, everything accepted was finished; 1 stopped, server.drain_timeout passed first;
+  64 wrong usage; 69 an address cannot be listened on; 70 internal error; 78 bad configuration;
+  128 + signal, ended by a second signal.)";
 
 struct Arguments {
   LoadRequest load;
@@ -116,8 +117,8 @@ void RaiseDescriptorLimit() {
   if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
   raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
   if (setrlimit(RLIMIT_NOFILE, &raised) != 0 || raised.rlim_cur < kTooFew) {
-    LogWarning(fmt::format("at most {} file descriptors may be open, {} are better: raise `ulimit -n`",
-                           raised.rlim_cur, kWanted));
+    LogWarning(fmt::format("at most {} file descriptors may be open, {} are better: raise `ulimit -n`", raised.rlim_cur,
+                           kWanted));
   }
 }
 
@@ -138,16 +139,15 @@ int Await(const sigset_t& signals) {
 // As Await, -1 when `bound` passes first.
 int Await(const sigset_t& signals, Duration bound) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(bound);
-  const timespec time{.tv_sec = seconds.count(),
-                      .tv_nsec = std::chrono::nanoseconds(bound - seconds).count()};
+  const timespec time{.tv_sec = seconds.count(), .tv_nsec = std::chrono::nanoseconds(bound - seconds).count()};
   return sigtimedwait(&signals, nullptr, &time);
 }
 
 void Reload(Daemon& daemon) {
   const auto outcome = daemon.Reload();
   if (!outcome.ok()) {
-    LogError(fmt::format("configuration not reloaded, nothing has changed:\n{}",
-                         std::string(outcome.status().message())));
+    LogError(
+        fmt::format("configuration not reloaded, nothing has changed:\n{}", std::string(outcome.status().message())));
     return;
   }
   for (const std::string& change : outcome->applied) LogInfo(fmt::format("in force: {}", change));

@@ -90,8 +90,8 @@ absl::Status MemoryService::Observe(grpc::ServerContext& context, grpc::ByteBuff
                                                {.max_observations = most, .max_tags = settings->limits_max_tags}));
   const size_t count = call.batch.observations.size();
   if (count == 0 || count > most) {
-    return absl::InvalidArgumentError(
-        fmt::format("request has {} observations, limits.max_batch_observations is {} and at least 1 is wanted", count, most));
+    return absl::InvalidArgumentError(fmt::format(
+        "request has {} observations, limits.max_batch_observations is {} and at least 1 is wanted", count, most));
   }
   ENGRAM_ASSIGN_OR_RETURN(const AckLevel level, DecodeAckLevel(call.ack_level));
   ENGRAM_ASSIGN_OR_RETURN(const ObserveOutcome outcome,
@@ -109,8 +109,7 @@ grpc::Status MemoryService::Recall(grpc::ServerContext* context, const v1::Recal
                                    v1::RecallResponse* response) {
   return InSlot([&]() -> absl::Status {
     ENGRAM_ASSIGN_OR_RETURN(const RecallQuery query, DecodeRecall(*request));
-    ENGRAM_ASSIGN_OR_RETURN(const RecallAnswer answer,
-                            deps_.engine->Recall(query, DeadlineOf(*context, *deps_.clock)));
+    ENGRAM_ASSIGN_OR_RETURN(const RecallAnswer answer, deps_.engine->Recall(query, DeadlineOf(*context, *deps_.clock)));
     for (const ObservationHit& hit : answer.hits) Encode(hit, response->add_hits());
     EncodeCoverage(answer, response->mutable_coverage());
     response->set_elapsed_us(answer.elapsed.count());
@@ -124,8 +123,7 @@ grpc::Status MemoryService::RecallStream(grpc::ServerContext* context, const v1:
     if (request->follow()) return absl::UnimplementedError("follow is not implemented: recall again instead");
     ENGRAM_ASSIGN_OR_RETURN(const size_t size, PageSize(request->batch_size(), "batch_size"));
     ENGRAM_ASSIGN_OR_RETURN(const RecallQuery query, DecodeRecall(request->recall()));
-    ENGRAM_ASSIGN_OR_RETURN(const RecallAnswer answer,
-                            deps_.engine->Recall(query, DeadlineOf(*context, *deps_.clock)));
+    ENGRAM_ASSIGN_OR_RETURN(const RecallAnswer answer, deps_.engine->Recall(query, DeadlineOf(*context, *deps_.clock)));
     size_t next = 0;
     do {
       v1::RecallStreamResponse response;

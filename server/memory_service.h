@@ -3,7 +3,8 @@
 // Threads:   gRPC's, one for each call under way. Ownership: engine, pool and clock outlive it.
 // Blocking:  each call its own thread, within server.max_concurrent_calls and server.max_streams.
 // Errors:    the engine's statuses, code for code; RESOURCE_EXHAUSTED when too many calls are under way.
-// Why:       ObserveStream and Observe take their requests as bytes and read them with frame_decoder.h; gRPC's "streamed
+// Why:       ObserveStream and Observe take their requests as bytes and read them with frame_decoder.h; gRPC's
+// "streamed
 //            unary" hook is what lets a synchronous service do so.
 #pragma once
 

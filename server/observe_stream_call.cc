@@ -96,9 +96,9 @@ std::optional<absl::StatusOr<ClientFrame>> ObserveStreamCall::ReadFrame() {
   grpc::ByteBuffer bytes;
   if (!io_->Read(&bytes)) return std::nullopt;
   const auto settings = deps_.engine->settings();
-  return DecodeStreamFrame(*deps_.pool, TakeFrame(*deps_.pool, bytes),
-                           {.max_observations = settings->limits_max_batch_observations,
-                            .max_tags = settings->limits_max_tags});
+  return DecodeStreamFrame(
+      *deps_.pool, TakeFrame(*deps_.pool, bytes),
+      {.max_observations = settings->limits_max_batch_observations, .max_tags = settings->limits_max_tags});
 }
 
 absl::Status ObserveStreamCall::Start(const v1::StreamStart& start) {
@@ -142,9 +142,9 @@ std::pair<ObserveStreamCall::Ending, absl::Status> ObserveStreamCall::ReadLoop()
       case v1::ObserveStreamRequest::kFlow: {
         const auto action = other.flow().action();
         if (action != v1::FlowControl::PAUSE && action != v1::FlowControl::RESUME) {
-          return {Ending::kNow, absl::InvalidArgumentError(fmt::format(
-                                    "flow control action {} is unknown, 1 (PAUSE) and 2 (RESUME) are known",
-                                    static_cast<int>(action)))};
+          return {Ending::kNow, absl::InvalidArgumentError(
+                                    fmt::format("flow control action {} is unknown, 1 (PAUSE) and 2 (RESUME) are known",
+                                                static_cast<int>(action)))};
         }
         MutexLock lock(mu_);
         paused_ = action == v1::FlowControl::PAUSE;
@@ -155,9 +155,9 @@ std::pair<ObserveStreamCall::Ending, absl::Status> ObserveStreamCall::ReadLoop()
       case v1::ObserveStreamRequest::kEnd:
         return {other.end().drain() ? Ending::kDrain : Ending::kNow, absl::OkStatus()};
       default:
-        return {Ending::kNow, absl::InvalidArgumentError(fmt::format(
-                                  "a frame after the first is {}, it has to be batch, flow or end",
-                                  NameOf(other.frame_case())))};
+        return {Ending::kNow,
+                absl::InvalidArgumentError(fmt::format("a frame after the first is {}, it has to be batch, flow or end",
+                                                       NameOf(other.frame_case())))};
     }
   }
 }

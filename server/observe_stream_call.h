@@ -1,19 +1,24 @@
 // One ObserveStream call: frames in, acknowledgements out.
 //
-// Threads:   Run on the handler's thread, which reads. A second thread writes, woken by the stream's progress. EndUnstarted
+// Threads:   Run on the handler's thread, which reads. A second thread writes, woken by the stream's progress.
+// EndUnstarted
 //            from any.
 // Ownership: lives on the handler's stack; engine, pool, clock and context outlive it.
-// Blocking:  Run until the call is over. The reader stops reading while the queue has no room, which is the client's back
-//            pressure; the writer blocks on a client that does not read, and nobody else does: what is accepted goes on.
+// Blocking:  Run until the call is over. The reader stops reading while the queue has no room, which is the client's
+// back
+//            pressure; the writer blocks on a client that does not read, and nobody else does: what is accepted goes
+//            on.
 // Errors:    the call's status, as engram.v1.MemoryService.ObserveStream documents it.
-// Order:     StreamStarted first; at the end an Ack of whatever the client has not been told, then StreamEnded, then the
+// Order:     StreamStarted first; at the end an Ack of whatever the client has not been told, then StreamEnded, then
+// the
 //            status.
 //
-// A client that closes its side without `end` is answered as by end {drain: true}. PAUSE holds Ack and Pressure back and
-// merges them, except that more than 4096 refusals are not kept: they are sent all the same.
+// A client that closes its side without `end` is answered as by end {drain: true}. PAUSE holds Ack and Pressure back
+// and merges them, except that more than 4096 refusals are not kept: they are sent all the same.
 //
-// Why a status is not just returned: the reader may be inside Read, which only the client or the end of the call wakes. So
-// the writer ends the call with its status from below (grpc_call_cancel_with_status), which sends it as a regular trailer.
+// Why a status is not just returned: the reader may be inside Read, which only the client or the end of the call wakes.
+// So the writer ends the call with its status from below (grpc_call_cancel_with_status), which sends it as a regular
+// trailer.
 #pragma once
 
 #include <grpcpp/server_context.h>

@@ -136,8 +136,7 @@ absl::StatusOr<RecallQuery> DecodeRecall(const v1::RecallRequest& request) {
       out.id = request.id();
       break;
     case v1::RecallRequest::CUE_NOT_SET:
-      return absl::InvalidArgumentError(
-          "recall has no cue: set embedding, embedding_f32, embedding_f16 or id");
+      return absl::InvalidArgumentError("recall has no cue: set embedding, embedding_f32, embedding_f16 or id");
   }
   out.k = request.k();
   out.ef = request.ef();
@@ -169,7 +168,8 @@ absl::StatusOr<ForgetQuery> DecodeForget(const v1::ForgetRequest& request) {
     return absl::InvalidArgumentError("forget needs ids or a filter, exactly one of the two");
   }
   if (out.filter && out.filter->empty()) {
-    return absl::InvalidArgumentError("forget needs a filter with at least one condition; to forget all, delete the space");
+    return absl::InvalidArgumentError(
+        "forget needs a filter with at least one condition; to forget all, delete the space");
   }
   out.dry_run = request.dry_run();
   return out;

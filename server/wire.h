@@ -1,7 +1,8 @@
 // engram.v1 messages to the core's words and back. Observations coming in have their own reader (frame_decoder.h).
 //
-// Threads:   pure functions. Ownership: a decoded query's vector points into the message; answers are copied into messages.
-// Errors:    INVALID_ARGUMENT for what the core's types cannot say (an unknown enum, no cue); all else is the engine's to judge.
+// Threads:   pure functions. Ownership: a decoded query's vector points into the message; answers are copied into
+// messages. Errors:    INVALID_ARGUMENT for what the core's types cannot say (an unknown enum, no cue); all else is the
+// engine's to judge.
 #pragma once
 
 #include "core/base/status.h"

@@ -106,7 +106,8 @@ TEST_F(BadInputTest, FieldsBeyondTheirLimits) {
   ExpectRefused(with([](auto& o) { o.set_id(std::string(257, 'i')); }), "limits.max_id_bytes is 256");
   ExpectRefused(with([](auto& o) { o.set_id("a\nb"); }), "control character");
   ExpectRefused(with([](auto& o) { o.set_content(std::string(65537, 'c')); }), "limits.max_content_bytes is 65536");
-  ExpectRefused(with([](auto& o) { (*o.mutable_tags())[std::string(65, 'k')] = "v"; }), "limits.max_tag_key_bytes is 64");
+  ExpectRefused(with([](auto& o) { (*o.mutable_tags())[std::string(65, 'k')] = "v"; }),
+                "limits.max_tag_key_bytes is 64");
   ExpectRefused(with([](auto& o) { (*o.mutable_tags())["k"] = std::string(257, 'v'); }),
                 "limits.max_tag_value_bytes is 256");
   ExpectRefused(with([](auto& o) { (*o.mutable_tags())[""] = "v"; }), "empty key");
@@ -324,7 +325,8 @@ TEST_F(BadInputTest, AClientThatVanishesMidBatch) {
     stream.ReadStarted();
     for (uint64_t first = 1; first <= 901; first += 100) {
       std::vector<v1::Observation> batch;
-      for (int i = 0; i < 100; ++i) batch.push_back(MakeObservation(std::to_string(first) + "/" + std::to_string(i), {1, 2}));
+      for (int i = 0; i < 100; ++i)
+        batch.push_back(MakeObservation(std::to_string(first) + "/" + std::to_string(i), {1, 2}));
       stream.SendBatch(first, batch);
     }
     ASSERT_TRUE(stream.ReadUntilDurable(1));

@@ -71,7 +71,8 @@ TEST(ListenAddress, SaysWhyAnAddressCannotBeHad) {
   const std::string address = WithPort("127.0.0.1:0", ntohs(name.sin_port));
   const absl::Status in_use = CheckFree(address);
   EXPECT_EQ(in_use.code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(in_use.message()), HasSubstr("cannot listen on " + address + ": Address already in use; stop"));
+  EXPECT_THAT(std::string(in_use.message()),
+              HasSubstr("cannot listen on " + address + ": Address already in use; stop"));
   close(taken);
   EXPECT_TRUE(CheckFree("127.0.0.1:0").ok());
   EXPECT_THAT(std::string(CheckFree("192.0.2.1:50051").message()), HasSubstr("this machine has no such address"));
@@ -83,19 +84,21 @@ TEST(LoadSampler, SummarizesWhatABucketHasGained) {
   const size_t buckets = RowOf(MetricId::kRecallLatency).buckets.size() + 1;
   std::vector<uint64_t> earlier(buckets, 7), later(buckets, 7);
   EXPECT_EQ(SummarizeLatency(MetricId::kRecallLatency, earlier, later).count, 0u);
-  later[0] += 98;                 // Up to 1 ms.
-  later[1] += 2;                  // 1 to 5 ms.
+  later[0] += 98;  // Up to 1 ms.
+  later[1] += 2;   // 1 to 5 ms.
   const LatencySummary summary = SummarizeLatency(MetricId::kRecallLatency, earlier, later);
   EXPECT_EQ(summary.count, 100u);
   EXPECT_NEAR(static_cast<double>(summary.p50.count()), 510, 1);
   EXPECT_NEAR(static_cast<double>(summary.p99.count()), 3000, 1);
-  later[buckets - 1] += 1000;     // Above all bounds: the last bound is told.
+  later[buckets - 1] += 1000;  // Above all bounds: the last bound is told.
   EXPECT_EQ(SummarizeLatency(MetricId::kRecallLatency, earlier, later).p99.count(),
             static_cast<int64_t>(RowOf(MetricId::kRecallLatency).buckets.back() * 1e6));
 }
 
 TEST(Wire, RefusesWhatTheCoreCannotSay) {
-  const auto why = [](const v1::RecallRequest& request) { return std::string(DecodeRecall(request).status().message()); };
+  const auto why = [](const v1::RecallRequest& request) {
+    return std::string(DecodeRecall(request).status().message());
+  };
   v1::RecallRequest request;
   EXPECT_THAT(why(request), HasSubstr("recall has no cue"));
   request.set_embedding_f32("12345");

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <random>
 
+#include "server/utf8.h"
 #include "tests/server/support/decoded.h"
 
 namespace engram::testing {
@@ -44,8 +45,7 @@ TEST_F(FrameDecoderTest, ReadsWhatProtobufWrites) {
     *request.mutable_batch() = RandomBatch(random);
     const BatchFrame frame = DecodeBatch(request.SerializeAsString());
     EXPECT_EQ(frame.first_sequence, request.batch().first_sequence());
-    EXPECT_EQ(frame.priority,
-              request.batch().priority() == v1::PRIORITY_HIGH ? Priority::kHigh : Priority::kNormal);
+    EXPECT_EQ(frame.priority, request.batch().priority() == v1::PRIORITY_HIGH ? Priority::kHigh : Priority::kNormal);
     EXPECT_EQ(ExplainDifference(frame.batch, request.batch().observations()), "");
   }
 }

@@ -39,8 +39,8 @@ TEST(Engramd, SaysWhenItIsReadyAndStopsWhenTold) {
   }
 }
 
-// SIGTERM in the middle of a stream: every observation the daemon says it received is durable at the end, the stream ends
-// with StreamEnded and UNAVAILABLE, and the process with 0.
+// SIGTERM in the middle of a stream: every observation the daemon says it received is durable at the end, the stream
+// ends with StreamEnded and UNAVAILABLE, and the process with 0.
 TEST(Engramd, FinishesWhatItAcceptedWhenToldToStopMidStream) {
   EngramdProcess engramd(OnFreePorts());
   ASSERT_TRUE(engramd.AwaitReady()) << engramd.err();

@@ -92,7 +92,8 @@ std::string ExplainDifference(const ObservationBatch& decoded,
     std::map<std::string, std::string> tags;
     for (const TagView& tag : view.tags) tags[std::string(tag.key)] = std::string(tag.value);
     if (tags.size() != view.tags.size()) return differs("a tag twice");
-    if (tags != std::map<std::string, std::string>(message.tags().begin(), message.tags().end())) return differs("tags");
+    if (tags != std::map<std::string, std::string>(message.tags().begin(), message.tags().end()))
+      return differs("tags");
   }
   return {};
 }

@@ -56,7 +56,7 @@ HealthWatch::HealthWatch(std::shared_ptr<grpc::Channel> channel) : channel_(std:
   const RpcMethod method("/grpc.health.v1.Health/Watch", RpcMethod::SERVER_STREAMING, channel_);
   SetDeadline(context_);
   reader_.reset(grpc::internal::ClientReaderFactory<grpc::ByteBuffer>::Create(channel_.get(), method, &context_,
-                                                                             BufferOf(Request(""))));
+                                                                              BufferOf(Request(""))));
 }
 
 HealthWatch::~HealthWatch() {
