@@ -2,9 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <latch>
 #include <memory>
+#include <optional>
+#include <tuple>
+#include <vector>
 
+#include "core/stream/worker_pool.h"
 #include "tests/core/stream/executor_contract.h"
+#include "tests/core/stream/recording_handler.h"
+#include "tests/core/stream/slices.h"
 
 namespace engram::testing {
 
@@ -31,5 +39,36 @@ TEST(TbbExecutor, LowWorkTakesNoNormalSlot) {
   release.count_down();
   executor->AwaitIdle();
 }
+
+// num_workers and idle_sleep_ms.
+class WorkerPoolOnTbb : public ::testing::TestWithParam<std::tuple<unsigned, int>> {};
+
+TEST_P(WorkerPoolOnTbb, SoManyBatchesRunAtOneTime) {
+  const auto [workers, idle_sleep_us] = GetParam();
+  RealClock clock;
+  const std::unique_ptr<Executor> executor = MakeTbbExecutor(workers);
+  RecordingHandler handler;
+  std::optional<std::latch> all;
+  // With one worker less it would never end.
+  handler.on_commit = [&](const Portion&) {
+    all->arrive_and_wait();
+    return absl::OkStatus();
+  };
+  WorkerTuning tuning;
+  tuning.min_batch = 1;
+  tuning.idle_sleep = Duration{idle_sleep_us};
+  WorkerPool pool(workers, 1000, tuning, &handler, executor.get(), &clock);
+  std::vector<std::shared_ptr<TestSpace>> spaces;
+  for (unsigned i = 0; i < workers; ++i) spaces.push_back(std::make_shared<TestSpace>(static_cast<int>(i)));
+  for (uint64_t round = 1; round <= 50; ++round) {
+    all.emplace(static_cast<ptrdiff_t>(workers));
+    for (size_t lane = 0; lane < workers; ++lane) pool.Push(lane, spaces[lane], MakeSlice(nullptr, round, 1));
+    pool.AwaitIdle(MonotonicTime::max());
+  }
+  EXPECT_EQ(handler.observations(), workers * 50);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, WorkerPoolOnTbb,
+                         ::testing::Combine(::testing::Values(1, 2, 4, 8, 16), ::testing::Values(0, 1000)));
 
 }  // namespace engram::testing

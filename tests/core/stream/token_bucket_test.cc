@@ -55,6 +55,16 @@ TEST_F(TokenBucketTest, UntilIsWhenTheUnitsAreThereAndNotMuchLater) {
   EXPECT_EQ(bucket_.Until(0), Duration{0});
 }
 
+TEST_F(TokenBucketTest, UntilIsNeverTooEarly) {
+  for (const uint64_t rate : {3u, 7u, 999u, 3000u, 1'000'003u}) {
+    TokenBucket bucket;
+    bucket.SetRate(rate, now_);
+    bucket.TakeUpTo(rate, now_);
+    // Parts of a microsecond count as whole ones.
+    EXPECT_EQ(bucket.TakeUpTo(1, now_ + bucket.Until(1)), 1u) << rate;
+  }
+}
+
 TEST_F(TokenBucketTest, MoreThanABurstWaitsForAFullOne) {
   bucket_.SetRate(1000, now_);
   bucket_.TakeUpTo(1000, now_);

@@ -294,7 +294,13 @@ class Stealing : public InlinePool {
 };
 
 TEST_F(Stealing, UpToTheThresholdNoneIsStolen) {
-  StartWith(3, [&] { Push(0, 1, 1, kThreshold); });
+  uint64_t woken = 0;
+  StartWith(3, [&] {
+    const uint64_t before = executor_.submitted();
+    Push(0, 1, 1, kThreshold);
+    woken = executor_.submitted() - before;
+  });
+  EXPECT_EQ(woken, 0u);
   EXPECT_EQ(stolen_, 0u);
   EXPECT_EQ(handler_.observations(), kThreshold + 10);
 }
@@ -393,6 +399,22 @@ TEST(WorkerPool, ItsDestructorFinishesWhatWasPushed) {
     }
     EXPECT_EQ(handler.observations(), 1201u);
   }
+}
+
+TEST(WorkerPool, ItsDestructorWaitsForWhatStillGathers) {
+  FakeClock clock;
+  ThreadExecutor executor(1);
+  RecordingHandler handler;
+  auto pool = std::make_unique<WorkerPool>(1, 1000, Tuning(10, 100, milliseconds(5)), &handler, &executor, &clock);
+  pool->Push(0, std::make_shared<TestSpace>(0), MakeSlice(nullptr, 1, 1));
+  clock.AwaitWaiters(1);
+  std::jthread destroyer([&] { pool.reset(); });
+  clock.Advance(milliseconds(4));
+  clock.AwaitWaiters(1);
+  EXPECT_EQ(handler.observations(), 0u);
+  clock.Advance(milliseconds(1));
+  destroyer.join();
+  EXPECT_EQ(handler.observations(), 1u);
 }
 
 // --- idle_sleep_ms 0: polling ---
@@ -515,6 +537,56 @@ TEST_P(Helpers, AllWorkersHelpWithADeepLane) {
   pool.AwaitIdle(kForever);
   EXPECT_EQ(handler.observations(), 800u);
   EXPECT_GE(handler.stolen(), kWorkers - 1);
+}
+
+// One push is over the threshold and wakes one worker; that one wakes the next.
+TEST_P(Helpers, AHelperCallsFurtherHelpers) {
+  constexpr size_t kWorkers = 4;
+  FakeClock clock;
+  ThreadExecutor executor(kWorkers);
+  RecordingHandler handler;
+  std::latch pushed(1), all(kWorkers);
+  std::atomic<int> arrived{0};
+  handler.on_commit = [&](const Portion&) {
+    pushed.wait();
+    if (arrived++ < static_cast<int>(kWorkers)) all.arrive_and_wait();
+    return absl::OkStatus();
+  };
+  WorkerPool pool(kWorkers, 100'000, Tuning(10, 10, milliseconds(GetParam()), 700), &handler, &executor, &clock);
+  const auto spaces = MakeSpaces(8);
+  // The home worker has a batch of the first in its hands.
+  pool.Push(0, spaces[0], MakeSlice(nullptr, 1, 10));
+  while (handler.started().empty()) std::this_thread::yield();
+  for (uint64_t i = 1; i < 8; ++i) pool.Push(0, spaces[i], MakeSlice(nullptr, 1, 100));
+  pool.Push(0, spaces[0], MakeSlice(nullptr, 11, 90));
+  pushed.count_down();
+  pool.AwaitIdle(kForever);
+  EXPECT_EQ(handler.observations(), 800u);
+}
+
+// A worker that is asked to help while it polls stops polling: its task has no other slot to run in.
+TEST(WorkerPool, APollerMakesRoomForItsOwnTask) {
+  FakeClock clock;
+  ThreadExecutor executor(2);
+  RecordingHandler handler;
+  std::latch helped(1);
+  std::atomic<bool> first{true};
+  handler.on_commit = [&](const Portion& portion) {
+    if (SpaceId(portion) == 0 && first.exchange(false)) helped.wait();
+    if (SpaceId(portion) == 2) helped.count_down();
+    return absl::OkStatus();
+  };
+  WorkerPool pool(2, 100'000, Tuning(200, 200, Duration{0}, 100), &handler, &executor, &clock);
+  const auto spaces = MakeSpaces(3);
+  // Worker 0 is busy until it is helped, and worker 1 polls.
+  pool.Push(0, spaces[0], MakeSlice(nullptr, 1, 1));
+  while (handler.started().empty()) std::this_thread::yield();
+  pool.Push(1, spaces[1], MakeSlice(nullptr, 1, 1));
+  while (pool.Read(1).polls == 0) std::this_thread::yield();
+  pool.Push(0, spaces[2], MakeSlice(nullptr, 1, 101));
+  helped.wait();
+  EXPECT_EQ(handler.stolen(), 1u);
+  EXPECT_LT(pool.Read(1).polls, 900'000u) << "it polled until it gave up";
 }
 
 INSTANTIATE_TEST_SUITE_P(PollOrPark, Helpers, ::testing::Values(0, 1));
