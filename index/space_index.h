@@ -1,7 +1,7 @@
 // The searchable side of one memory space: ids, vectors and the graph over them.
 //
 // A slab of vectors only grows; a vector's place in it is its *ordinal*. Ordinals [0, linked) may be in the graph, the
-// *tail* [linked, visible) is scanned one by one, so what is appended is found at once. Below `flat_threshold` live
+// *tail* [linked, visible) is scanned one by one, so what is appended is found at once. Up to `flat_threshold` live
 // observations no graph is built and everything is tail.
 //
 // Threads:
@@ -29,7 +29,7 @@ namespace engram {
 struct IndexOptions {
   Metric metric = Metric::kCosine;
   uint32_t dimension = 0;  // At least 1.
-  uint64_t flat_threshold = 10000;
+  uint64_t flat_threshold = 4000;
   uint32_t max_connections = 16;
   uint32_t ef_construction = 200;
   // Seeds the graph's levels: the same appends and links make the same graph.

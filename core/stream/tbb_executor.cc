@@ -9,6 +9,7 @@
 
 #include "core/base/effective_cpus.h"
 #include "core/base/mutex.h"
+#include "core/stream/thread_executor.h"
 
 namespace engram {
 namespace {
@@ -16,25 +17,24 @@ namespace {
 class TbbExecutor final : public Executor {
  public:
   explicit TbbExecutor(unsigned slots)
-      : parallelism_(tbb::global_control::max_allowed_parallelism, slots + kLowSlots + kHighSlots + 1),
+      : parallelism_(tbb::global_control::max_allowed_parallelism, slots + kHighSlots + 1),
         callers_(CallerSlots(slots)),
         high_(callers_ + kHighSlots, static_cast<unsigned>(callers_), tbb::task_arena::priority::high),
         normal_(static_cast<int>(slots), 0, tbb::task_arena::priority::normal),
-        low_(kLowSlots, 0, tbb::task_arena::priority::low) {
+        low_(kLowSlots, kLowNiceness) {
     high_.initialize();
     normal_.initialize();
-    low_.initialize();
   }
 
   ~TbbExecutor() override { AwaitIdle(); }
 
   void Submit(WorkClass work_class, Task task) override {
+    if (work_class == WorkClass::kLow) return low_.Submit(work_class, std::move(task));
     {
       MutexLock lock(mu_);
       ++pending_;
     }
-    tbb::task_arena& arena =
-        work_class == WorkClass::kHigh ? high_ : work_class == WorkClass::kNormal ? normal_ : low_;
+    tbb::task_arena& arena = work_class == WorkClass::kHigh ? high_ : normal_;
     // oneTBB keeps the functor const and ends the process when a body throws.
     arena.enqueue([this, task = std::move(task)]() noexcept {
       task();
@@ -58,12 +58,16 @@ class TbbExecutor final : public Executor {
   }
 
   void AwaitIdle() override {
+    low_.AwaitIdle();
     MutexLock lock(mu_);
     while (pending_ != 0) idle_.Wait(mu_);
   }
 
  private:
+  // Linkers are threads of their own: an arena's priority orders only what oneTBB starts, while the machine's scheduler
+  // decides between a linker that runs and a recall on its caller's thread. Nice 10 gives it a tenth of a contended core.
   static constexpr int kLowSlots = 2;
+  static constexpr int kLowNiceness = 10;
   // For submitted high tasks: into slots kept for callers no worker of oneTBB goes.
   static constexpr int kHighSlots = 1;
 
@@ -75,7 +79,7 @@ class TbbExecutor final : public Executor {
   const int callers_;
   tbb::task_arena high_;
   tbb::task_arena normal_;
-  tbb::task_arena low_;
+  ThreadExecutor low_;
   Mutex mu_;
   CondVar idle_;
   CondVar slot_;

@@ -1,4 +1,4 @@
-// The executor of the daemon: three oneTBB arenas of falling priority.
+// The executor of the daemon: oneTBB arenas for recalls and batches, threads that step back for everybody for linking.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 namespace engram {
 
 // `slots` batches run at one time, also when the machine has fewer cores. Recalls run beside them on their callers'
-// threads, as many as there are slots or cores, whichever is more; linking takes what the others leave.
+// threads, as many as there are slots or cores, whichever is more; linking has two threads of nice 10 and takes what the others leave.
 std::unique_ptr<Executor> MakeTbbExecutor(unsigned slots);
 
 }  // namespace engram

@@ -1,12 +1,15 @@
 #include "core/stream/thread_executor.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
 namespace engram {
 
-ThreadExecutor::ThreadExecutor(unsigned threads) : slots_(std::max(threads, 1u)) {
-  for (unsigned i = 0; i < slots_; ++i) threads_.emplace_back([this] { Loop(); });
+ThreadExecutor::ThreadExecutor(unsigned threads, int niceness) : slots_(std::max(threads, 1u)) {
+  for (unsigned i = 0; i < slots_; ++i) threads_.emplace_back([this, niceness] { Loop(niceness); });
 }
 
 ThreadExecutor::~ThreadExecutor() {
@@ -44,7 +47,9 @@ void ThreadExecutor::AwaitIdle() {
   }
 }
 
-void ThreadExecutor::Loop() {
+void ThreadExecutor::Loop(int niceness) {
+  // Linux keeps a niceness for each thread. Without the right to change it the thread runs like any other.
+  if (niceness != 0) setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness);
   MutexLock lock(mu_);
   while (true) {
     auto waiting = std::find_if(tasks_.begin(), tasks_.end(), [](const auto& t) { return !t.empty(); });

@@ -13,8 +13,9 @@ namespace engram {
 
 class ThreadExecutor final : public Executor {
  public:
-  // `threads` run tasks, the highest class first; as many callers of RunHigh run beside them.
-  explicit ThreadExecutor(unsigned threads);
+  // `threads` run tasks, the highest class first; as many callers of RunHigh run beside them. The threads step back for
+  // others by `niceness`, 0..19.
+  explicit ThreadExecutor(unsigned threads, int niceness = 0);
   ~ThreadExecutor() override;
 
   void Submit(WorkClass work_class, Task task) override ABSL_LOCKS_EXCLUDED(mu_);
@@ -22,7 +23,7 @@ class ThreadExecutor final : public Executor {
   void AwaitIdle() override ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  void Loop() ABSL_LOCKS_EXCLUDED(mu_);
+  void Loop(int niceness) ABSL_LOCKS_EXCLUDED(mu_);
 
   const unsigned slots_;
   Mutex mu_;
