@@ -21,6 +21,9 @@ namespace {
 constexpr std::string_view kPrefix = "ENGRAM_";
 constexpr std::string_view kFileVariable = "ENGRAM_CONFIG";
 constexpr std::string_view kProfileVariable = "ENGRAM_PROFILE";
+// Not the daemon's: where the command line finds it, and what the tests draw from. Often exported beside it.
+constexpr std::string_view kClientVariable = "ENGRAM_ADDRESS";
+constexpr std::string_view kTestVariable = "ENGRAM_SEED";
 
 // A variable that is set and not empty; an empty one names no file and no profile.
 std::optional<std::string> Variable(const LoadRequest& request, std::string_view name) {
@@ -103,6 +106,7 @@ class Loader {
     }
     for (const auto& [name, text] : request_.environment) {
       if (!name.starts_with(kPrefix) || name == kFileVariable || name == kProfileVariable) continue;
+      if (name == kClientVariable || name == kTestVariable) continue;
       const std::string where = fmt::format("environment {}", Printable(name));
       const auto row = rows.find(name);
       if (row != rows.end()) {

@@ -127,12 +127,16 @@ class EngineImpl final : public Engine {
 
   absl::StatusOr<SpaceInfo> GetSpace(const std::string& name) override {
     ENGRAM_ASSIGN_OR_RETURN(const auto space, registry_.Find(name));
+    space->ExpireDue(clock_->WallMicros());
     return space->Info();
   }
 
   std::vector<SpaceInfo> ListSpaces(const std::string& prefix, const std::string& after, size_t limit) override {
     std::vector<SpaceInfo> infos;
-    for (const auto& space : registry_.List(prefix, after, limit)) infos.push_back(space->Info());
+    for (const auto& space : registry_.List(prefix, after, limit)) {
+      space->ExpireDue(clock_->WallMicros());
+      infos.push_back(space->Info());
+    }
     return infos;
   }
 
@@ -268,6 +272,11 @@ absl::StatusOr<ObserveOutcome> EngineImpl::Observe(const std::string& space, Obs
   }
   ObserveOutcome outcome;
   for (const ObservationView& observation : batch.observations) outcome.ids.emplace_back(observation.id);
+  if (!ingest_.admitting()) {
+    const auto known = registry_.Find(space);
+    Series& series = known.ok() ? (*known)->series() : *unknown_space_;
+    series.Add(MetricId::kRejected, count, static_cast<size_t>(RejectReason::kDraining));
+  }
   OneShotListener listener(clock_);
   StreamRequest request;
   request.space = space;
@@ -277,10 +286,11 @@ absl::StatusOr<ObserveOutcome> EngineImpl::Observe(const std::string& space, Obs
   while (true) {
     StreamProgress progress = stream->TakeProgress();
     for (Rejected& rejected : progress.rejected) outcome.rejected.push_back(std::move(rejected));
-    outcome.token = level == AckLevel::kReceived ? Token{} : progress.token;
     if (stream->Reached()) {
-      // Refusals of the last batch may have come between the look at the progress and this one.
-      for (Rejected& rejected : stream->TakeProgress().rejected) outcome.rejected.push_back(std::move(rejected));
+      // Token and refusals of the last batch may have come between the look at the progress and this one.
+      StreamProgress last = stream->TakeProgress();
+      for (Rejected& rejected : last.rejected) outcome.rejected.push_back(std::move(rejected));
+      if (level != AckLevel::kReceived && last.token.position != 0) outcome.token = last.token;
       break;
     }
     if (!progress.ended.ok() && !absl::IsUnavailable(progress.ended)) return progress.ended;

@@ -64,7 +64,7 @@ void Ingest::Submit(const std::shared_ptr<Space>& space, const std::shared_ptr<S
   const uint64_t known = std::min(expected - first_sequence, count);
   if (known > 0) {
     CountRefused(*space, RejectReason::kDuplicate, known);
-    stream->Repeated();
+    stream->Repeated(first_sequence, first_sequence + known - 1);
     if (known == count) return;
   }
   if (!admitting()) {
@@ -131,7 +131,6 @@ void Ingest::Queue(const std::shared_ptr<Space>& space, StreamState& stream, con
     stream.Reject(checked.invalid[(*invalid)++]);
   }
   const uint32_t size = end - begin;
-  space->Queued(size);
   queue_bytes_.fetch_add(size * checked.frame->bytes_each, std::memory_order_relaxed);
   stream.Received(through);
   Slice slice;
@@ -152,12 +151,15 @@ void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<St
     // Nothing to store, but the watermarks move past it when its turn comes.
     return Queue(space, *stream, checked, &invalid, 0, 0, last_sequence);
   }
-  const Space::Allowance allowance = space->Allow(total, frame.arrived);
+  const Space::Allowance allowance = space->Allow(total, frame.arrived, frame.arrived_wall_us);
   const auto allowed = static_cast<uint32_t>(allowance.granted);
   const MonotonicTime deadline = frame.arrived + settings.queue_max_wait;
+  // Observations leave a quarter of the high share to the recalls, or a stream of high ones would shut them out.
+  const bool apart = frame.priority == Priority::kHigh && gate_.share(Priority::kHigh) < gate_.capacity();
+  const uint64_t spare = apart ? gate_.share(Priority::kHigh) / 4 : 0;
   uint32_t place = 0;
   while (place < allowed) {
-    const auto granted = static_cast<uint32_t>(gate_.TakeUpTo(frame.priority, allowed - place));
+    const auto granted = static_cast<uint32_t>(gate_.TakeUpTo(frame.priority, allowed - place, spare));
     if (granted > 0) {
       NoteDepth();
       const uint32_t end = place + granted;
@@ -165,7 +167,7 @@ void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<St
       place = end;
       continue;
     }
-    const bool room = gate_.AwaitRoom(frame.priority, allowed - place, deadline);
+    const bool room = gate_.AwaitRoom(frame.priority, allowed - place, deadline, spare);
     // A connection that is over sends no more; what was queued is finished all the same.
     if (!stream->Current(generation)) return space->ReturnAllowance(allowed - place);
     if (room) continue;
@@ -204,6 +206,9 @@ void Ingest::Connect(const Space* space, StreamState* stream) {
   Connection& connection = connections_[stream];
   connection.space = space;
   ++connection.count;
+  // Looked at under the mutex: who stops or drops later finds the connection in the map.
+  if (!admitting()) stream->EndWhenReached(Draining());
+  if (space->dropped()) stream->End(absl::NotFoundError(fmt::format("space '{}' was deleted", space->name())));
   if (reading.level != PressureLevel::kNormal) stream->NotePressure(reading);
 }
 
@@ -251,7 +256,7 @@ PressureReading Ingest::ReadPressure() const {
 }
 
 void Ingest::NoteDepth() {
-  if (!pressure_.Update(gate_.depth())) return;
+  if (!pressure_.Update(gate_.fill())) return;
   const PressureReading reading = ReadPressure();
   MutexLock lock(mu_);
   for (const auto& [stream, connection] : connections_) stream->NotePressure(reading);
@@ -354,7 +359,7 @@ void Ingest::Acknowledge(Space& space, const Portion& portion, uint64_t position
   const MonotonicTime now = clock_->Now();
   for (const Slice& slice : portion.slices) {
     const Frame& frame = *slice.frame;
-    space.Queued(-static_cast<int64_t>(slice.size()));
+    space.Unqueued(slice.size());
     committed_total_.fetch_add(slice.size(), std::memory_order_relaxed);
     space.series().Add(MetricId::kObservations, slice.size(), frame.priority == Priority::kHigh ? 0 : 1);
     space.series().Observe(MetricId::kObservationLatency, std::chrono::nanoseconds(now - frame.arrived).count(),
@@ -372,7 +377,7 @@ void Ingest::Refuse(const Portion& portion, const absl::Status& why) {
   for (uint32_t place = slice.begin; place < slice.end; ++place) {
     stream.Reject({slice.frame->SequenceOf(place), 1, why, Duration{0}});
   }
-  space.Queued(-static_cast<int64_t>(slice.size()));
+  space.Unqueued(slice.size());
   const SpaceIndex* index = space.index();
   stream.Committed(slice.through_sequence, {journal_->id(), 0}, index == nullptr ? 0 : static_cast<Ordinal>(index->size()));
 }
@@ -393,7 +398,14 @@ void Ingest::LinkSome(const std::shared_ptr<Space>& space) {
   // Short turns: a slot of the low class serves many spaces.
   constexpr uint32_t kTurn = 128;
   SpaceIndex& index = *space->index();
-  const uint32_t linked = index.Link(kTurn, [this] { return recalls_.load(std::memory_order_relaxed) > 0; });
+  uint32_t linked = 0;
+  try {
+    linked = index.Link(kTurn, [this] { return recalls_.load(std::memory_order_relaxed) > 0; });
+  } catch (const std::exception&) {
+    // Out of memory, say: the scan still finds everything, and the next commit tries again.
+    space->ReleaseLinking();
+    return;
+  }
   space->series().Add(MetricId::kLinked, linked);
   {
     MutexLock lock(mu_);

@@ -61,6 +61,11 @@ absl::Status Recaller::AwaitToken(const Token& at_least, MonotonicTime deadline)
     return absl::FailedPreconditionError(fmt::format("token is of journal {:016x}, this daemon's is {:016x}",
                                                      at_least.journal, journal_->id()));
   }
+  // No such token was ever given out, so waiting for it could last for ever.
+  if (at_least.position > journal_->last()) {
+    return absl::OutOfRangeError(fmt::format("the journal ends at {}, at_least asks for {}", journal_->last(),
+                                             at_least.position));
+  }
   if (ingest_->applied().AwaitThrough(at_least.position, deadline)) return absl::OkStatus();
   return absl::DeadlineExceededError(fmt::format("the journal is applied through {}, at_least asks for {}",
                                                  ingest_->applied().through(), at_least.position));
@@ -86,7 +91,11 @@ absl::StatusOr<RecallAnswer> Recaller::Recall(const std::shared_ptr<Space>& spac
       return;
     }
     ingest_->RecallBegins();
-    answer = Run(space, query);
+    try {
+      answer = Run(space, query);
+    } catch (const std::exception& error) {
+      answer = absl::ResourceExhaustedError(fmt::format("the recall could not be finished: {}", error.what()));
+    }
     ingest_->RecallEnds();
   });
   if (answer.ok()) answer->elapsed = std::chrono::duration_cast<Duration>(clock_->Now() - begin);

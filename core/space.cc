@@ -76,7 +76,7 @@ void Space::NoteExpiry(Ordinal ordinal) {
 }
 
 bool Space::ExpireDue(int64_t now_us) {
-  if (!HasExpired(now_us)) return true;
+  if (!HasExpired(now_us) || this->index() == nullptr) return true;
   if (!apply_mu_.try_lock()) return false;
   SpaceIndex& index = *this->index();
   while (!expiries_.empty() && expiries_.top().first <= now_us) {
@@ -107,9 +107,11 @@ absl::StatusOr<uint64_t> Space::Forget(
   return forgotten;
 }
 
-Space::Allowance Space::Allow(uint64_t want, MonotonicTime now) {
+Space::Allowance Space::Allow(uint64_t want, MonotonicTime now, int64_t now_us) {
   constexpr Duration kQuotaRetry{1'000'000};
   const SpaceIndex* index = this->index();
+  // What has outlived its ttl holds no quota.
+  ExpireDue(now_us);
   Allowance allowance;
   allowance.granted = want;
   MutexLock lock(mu_);
@@ -137,10 +139,12 @@ Space::Allowance Space::Allow(uint64_t want, MonotonicTime now) {
     refuse(passed, RejectReason::kRateLimited, rate_.Until(allowance.granted - passed),
            fmt::format("space '{}' takes {} observations a second", name_, max_rate_));
   }
+  queued_.fetch_add(static_cast<int64_t>(allowance.granted), std::memory_order_relaxed);
   return allowance;
 }
 
 void Space::ReturnAllowance(uint64_t units) {
+  Unqueued(units);
   MutexLock lock(mu_);
   rate_.Return(units);
 }

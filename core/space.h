@@ -67,9 +67,11 @@ class Space final : public SpaceQueue {
     RejectReason reason = RejectReason::kRateLimited;
     Duration retry_after{0};
   };
-  Allowance Allow(uint64_t want, MonotonicTime now) ABSL_LOCKS_EXCLUDED(mu_);
+  // What is granted counts as held until it is committed, refused or returned.
+  Allowance Allow(uint64_t want, MonotonicTime now, int64_t now_us) ABSL_LOCKS_EXCLUDED(mu_);
   void ReturnAllowance(uint64_t units) ABSL_LOCKS_EXCLUDED(mu_);
-  void Queued(int64_t observations) { queued_.fetch_add(observations, std::memory_order_relaxed); }
+  // `observations` that were granted have been committed or refused.
+  void Unqueued(uint64_t observations) { queued_.fetch_sub(static_cast<int64_t>(observations), std::memory_order_relaxed); }
 
   void Change(const SpaceChange& change) ABSL_LOCKS_EXCLUDED(mu_);
   SpaceInfo Info() const ABSL_LOCKS_EXCLUDED(mu_);

@@ -8,6 +8,14 @@
 #include "core/space.h"
 
 namespace engram {
+namespace {
+
+// The sequence is not to be sent again; see engram.v1.Rejection.code.
+bool UsedUp(const absl::Status& status) {
+  return !absl::IsResourceExhausted(status) && !absl::IsOutOfRange(status) && !absl::IsUnavailable(status);
+}
+
+}  // namespace
 
 void StreamState::Tell() {
   if (listener_ != nullptr) listener_->OnProgress();
@@ -22,7 +30,7 @@ uint64_t StreamState::Attach(AckLevel level, StreamListener* listener) {
   level_ = level;
   told_ = 0;
   ack_due_ = false;
-  rejected_.clear();
+  rejected_.assign(remembered_.begin(), remembered_.end());
   pressure_ = {};
   pressure_due_ = false;
   ended_ = absl::OkStatus();
@@ -138,13 +146,20 @@ void StreamState::Received(uint64_t through) {
 
 void StreamState::Reject(Rejected rejected) {
   MutexLock lock(mu_);
+  if (UsedUp(rejected.status)) {
+    if (remembered_.size() == kMostRemembered) remembered_.pop_front();
+    remembered_.push_back(rejected);
+  }
   rejected_.push_back(std::move(rejected));
   Tell();
 }
 
-void StreamState::Repeated() {
+void StreamState::Repeated(uint64_t first, uint64_t last) {
   MutexLock lock(mu_);
   ack_due_ = true;
+  for (const Rejected& rejected : remembered_) {
+    if (rejected.sequence >= first && rejected.sequence <= last) rejected_.push_back(rejected);
+  }
   Tell();
 }
 

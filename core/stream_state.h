@@ -50,8 +50,9 @@ class StreamState final : public StreamOrder {
   uint64_t received_through() const ABSL_LOCKS_EXCLUDED(mu_);
   void Received(uint64_t through) ABSL_LOCKS_EXCLUDED(mu_);
   void Reject(Rejected rejected) ABSL_LOCKS_EXCLUDED(mu_);
-  // What was sent again and is known; worth an acknowledgement.
-  void Repeated() ABSL_LOCKS_EXCLUDED(mu_);
+  // The sequences were sent again and are known: worth an acknowledgement, which names those among them that were refused
+  // for good.
+  void Repeated(uint64_t first, uint64_t last) ABSL_LOCKS_EXCLUDED(mu_);
   // Waits until the writer has taken enough of the refusals; false when the connection is over.
   bool AwaitRejectedRoom(uint64_t generation) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -63,6 +64,8 @@ class StreamState final : public StreamOrder {
  private:
   // Rejections held for a client that does not read.
   static constexpr size_t kMostRejected = 8192;
+  // Refusals for good that a stream remembers, for a client that comes back.
+  static constexpr size_t kMostRemembered = 1024;
   // Watermarks held for a graph that lags; beyond it neighbours are merged.
   static constexpr size_t kMostUnindexed = 1024;
 
@@ -91,6 +94,8 @@ class StreamState final : public StreamOrder {
   mutable std::deque<Unindexed> unindexed_ ABSL_GUARDED_BY(mu_);
   Token token_ ABSL_GUARDED_BY(mu_);
   std::vector<Rejected> rejected_ ABSL_GUARDED_BY(mu_);
+  // The latest refusals that used their sequences up, told or not: an acknowledgement may be lost with its connection.
+  std::deque<Rejected> remembered_ ABSL_GUARDED_BY(mu_);
   uint64_t told_ ABSL_GUARDED_BY(mu_) = 0;
   bool ack_due_ ABSL_GUARDED_BY(mu_) = false;
   PressureReading pressure_ ABSL_GUARDED_BY(mu_);

@@ -34,6 +34,8 @@ class Journal {
 
   // Commits the record; its position, dense from 1.
   virtual absl::StatusOr<uint64_t> Append(const JournalRecord& record) = 0;
+  // The last position handed out; 0 before the first.
+  virtual uint64_t last() const = 0;
   virtual Durability durability() const = 0;
   // Names this log in tokens; never 0.
   virtual uint64_t id() const = 0;

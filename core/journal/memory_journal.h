@@ -14,6 +14,7 @@ class MemoryJournal final : public Journal {
   explicit MemoryJournal(uint64_t id) : id_(id == 0 ? 1 : id) {}
 
   absl::StatusOr<uint64_t> Append(const JournalRecord& record) override;
+  uint64_t last() const override { return last_.load(std::memory_order_relaxed); }
   Durability durability() const override { return Durability::kMemory; }
   uint64_t id() const override { return id_; }
 

@@ -14,10 +14,10 @@ CapacityGate::CapacityGate(uint64_t capacity, double high_ratio, Clock* clock)
       window_start_(clock->Now()),
       emptied_(window_start_) {}
 
-uint64_t CapacityGate::TakeUpTo(Priority share, uint64_t want) {
+uint64_t CapacityGate::TakeUpTo(Priority share, uint64_t want, uint64_t spare) {
   const size_t place = Place(share);
   MutexLock lock(mu_);
-  const uint64_t granted = std::min(want, shares_[place] - taken_[place]);
+  const uint64_t granted = std::min(want, Free(place, spare));
   // Time without work says nothing about the speed.
   if (granted > 0 && Taken() == 0) window_start_ += clock_->Now() - emptied_;
   taken_[place] += granted;
@@ -44,17 +44,17 @@ void CapacityGate::Release(Priority share, uint64_t units) {
   if (waiting_ > 0) room_.NotifyAll();
 }
 
-bool CapacityGate::AwaitRoom(Priority share, uint64_t units, MonotonicTime deadline) {
+bool CapacityGate::AwaitRoom(Priority share, uint64_t units, MonotonicTime deadline, uint64_t spare) {
   const size_t place = Place(share);
   const uint64_t enough = std::clamp<uint64_t>(shares_[place] / 8, 1, std::max<uint64_t>(units, 1));
   MutexLock lock(mu_);
   ++waiting_;
   bool in_time = true;
-  while (!shut_ && in_time && shares_[place] - taken_[place] < enough) {
+  while (!shut_ && in_time && Free(place, spare) < enough) {
     in_time = clock_->WaitUntil(room_, mu_, deadline);
   }
   --waiting_;
-  return !shut_ && shares_[place] - taken_[place] > 0;
+  return !shut_ && Free(place, spare) > 0;
 }
 
 void CapacityGate::Shut() {
@@ -66,6 +66,12 @@ void CapacityGate::Shut() {
 void CapacityGate::Reopen() {
   MutexLock lock(mu_);
   shut_ = false;
+}
+
+uint64_t CapacityGate::fill() const {
+  MutexLock lock(mu_);
+  if (high_share_ == 0) return Taken();
+  return std::max(taken_[0] * capacity_ / shares_[0], taken_[1] * capacity_ / shares_[1]);
 }
 
 uint64_t CapacityGate::depth() const {

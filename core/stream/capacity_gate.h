@@ -7,6 +7,7 @@
 // Threads:  any. Blocking: AwaitRoom, until its deadline or Shut. Ownership: none.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -21,12 +22,13 @@ class CapacityGate {
   CapacityGate(uint64_t capacity, double high_ratio, Clock* clock);
 
   // Takes up to `want` units of that share; returns how many.
-  uint64_t TakeUpTo(Priority share, uint64_t want) ABSL_LOCKS_EXCLUDED(mu_);
+  // The last `spare` units of the share are left alone.
+  uint64_t TakeUpTo(Priority share, uint64_t want, uint64_t spare = 0) ABSL_LOCKS_EXCLUDED(mu_);
   void Release(Priority share, uint64_t units) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Waits until `units` (or an eighth of the share, if that is less: large pieces keep batches large) are free. At the
   // deadline any room will do; false without, or once shut.
-  bool AwaitRoom(Priority share, uint64_t units, MonotonicTime deadline) ABSL_LOCKS_EXCLUDED(mu_);
+  bool AwaitRoom(Priority share, uint64_t units, MonotonicTime deadline, uint64_t spare = 0) ABSL_LOCKS_EXCLUDED(mu_);
   // Wakes everybody; from now on AwaitRoom answers false at once.
   void Shut() ABSL_LOCKS_EXCLUDED(mu_);
   void Reopen() ABSL_LOCKS_EXCLUDED(mu_);
@@ -34,6 +36,9 @@ class CapacityGate {
   uint64_t capacity() const { return capacity_; }
   uint64_t share(Priority share) const { return shares_[Place(share)]; }
   uint64_t depth() const ABSL_LOCKS_EXCLUDED(mu_);
+  // The depth at which the whole would be as full as its fuller share is: what pressure goes by, since a share that is
+  // full refuses however much room the other has.
+  uint64_t fill() const ABSL_LOCKS_EXCLUDED(mu_);
   // The most that was ever taken at one time.
   uint64_t peak() const ABSL_LOCKS_EXCLUDED(mu_);
   // How long the queue needs to fall to 40 % at its present speed: at least a millisecond, at most a minute.
@@ -41,6 +46,10 @@ class CapacityGate {
 
  private:
   size_t Place(Priority share) const { return share == Priority::kHigh && high_share_ > 0 ? 1 : 0; }
+  uint64_t Free(size_t place, uint64_t spare) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const uint64_t most = shares_[place] - std::min(shares_[place], spare);
+    return most - std::min(most, taken_[place]);
+  }
   uint64_t Taken() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return taken_[0] + taken_[1]; }
 
   // Constant after construction.

@@ -230,18 +230,18 @@ TEST_F(EngineMetrics, AFullQueueItsPressureAndItsEnd) {
   gone->Submit(1, Priority::kNormal, Observations(5));
   alpha->TakeProgress();
   alpha->Submit(2, Priority::kNormal, Observations(595));
-  alpha->TakeProgress();  // 60 %: warning.
-  beta->Submit(1, Priority::kHigh, Observations(100));
-  alpha->TakeProgress();  // 70 %: still warning.
+  alpha->TakeProgress();  // 67 % of the normal share: warning.
+  beta->Submit(1, Priority::kHigh, Observations(75));
+  alpha->TakeProgress();  // 75 % of the high share, and the rest is the recalls': still warning.
   alpha->Submit(597, Priority::kNormal, Observations(200));
-  alpha->TakeProgress();  // 90 %: critical.
+  alpha->TakeProgress();  // 89 %: critical.
   alpha->Submit(797, Priority::kNormal, Observations(130));
   alpha->TakeProgress();  // Full: overloaded.
   Scrape();
   Expect(MetricId::kQueueDepth, {{"priority", "normal"}}, 900);
-  Expect(MetricId::kQueueDepth, {{"priority", "high"}}, 100);
+  Expect(MetricId::kQueueDepth, {{"priority", "high"}}, 75);
   Expect(MetricId::kQueueCapacity, {}, 1000);
-  Expect(MetricId::kQueueMemory, {}, 1000 * kQueuedBytes);
+  Expect(MetricId::kQueueMemory, {}, 975 * kQueuedBytes);
   Expect(MetricId::kBackpressureState, Space("alpha"), 3);
   Expect(MetricId::kBackpressureState, Space("beta"), 3);
   Expect(MetricId::kActiveSessions, {}, 3);
@@ -262,7 +262,7 @@ TEST_F(EngineMetrics, AFullQueueItsPressureAndItsEnd) {
   Expect(MetricId::kRejected, Space("gone", "reason", "space_dropped"), 5);
   Expect(MetricId::kRejected, Space("alpha", "reason", "draining"), 7);
   Expect(MetricId::kObservations, Space("alpha", "priority", "normal"), 896);
-  Expect(MetricId::kObservations, Space("beta", "priority", "high"), 100);
+  Expect(MetricId::kObservations, Space("beta", "priority", "high"), 75);
   Expect(MetricId::kQueueDepth, {{"priority", "normal"}}, 0);
   Expect(MetricId::kQueueMemory, {}, 0);
   Expect(MetricId::kBackpressureState, Space("alpha"), 0);

@@ -61,6 +61,7 @@ class GatedJournal final : public Journal {
     bytes += record.bytes();
     return inner_.Append(record);
   }
+  uint64_t last() const override { return inner_.last(); }
   Durability durability() const override { return inner_.durability(); }
   uint64_t id() const override { return inner_.id(); }
 

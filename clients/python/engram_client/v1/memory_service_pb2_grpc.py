@@ -102,7 +102,8 @@ class MemoryServiceServicer(object):
     def Recall(self, request, context):
         """The k most similar observations. NOT_FOUND: unknown space, or unknown id to recall by. INVALID_ARGUMENT: k, ef,
         vector or filter outside their ranges. RESOURCE_EXHAUSTED: too many recalls are waiting.
-        DEADLINE_EXCEEDED: `at_least` was not reached; the message names how far it got.
+        DEADLINE_EXCEEDED: `at_least` was not reached; the message names how far it got. OUT_OF_RANGE: it is beyond the
+        journal's end. FAILED_PRECONDITION: it is another journal's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
