@@ -41,8 +41,7 @@ double Rate(uint64_t now, uint64_t before, int64_t elapsed_us) {
 
 std::string LatencyText(const v1::LatencySummary& latency) {
   if (latency.count() == 0) return "idle";
-  return fmt::format("p50 {}, p99 {}", FormatDurationRough(static_cast<double>(latency.p50_us())),
-                     FormatDurationRough(static_cast<double>(latency.p99_us())));
+  return fmt::format("p50 {}, p99 {}", FormatLatency(latency.p50_us()), FormatLatency(latency.p99_us()));
 }
 
 std::string View(const Look& look, const Look* before, const Terminal& terminal) {

@@ -141,6 +141,11 @@ std::string FormatDurationRough(double micros) {
   return fmt::format("{} d {} h", seconds / 86400, seconds % 86400 / 3600);
 }
 
+std::string FormatLatency(int64_t micros) {
+  constexpr int64_t kFirstBoundMicros = 1000;
+  return micros < kFirstBoundMicros ? "< 1 ms" : FormatDurationRough(static_cast<double>(micros));
+}
+
 absl::StatusOr<int64_t> ParseInstant(std::string_view text, int64_t now_us) {
   if (text.empty()) return BadInstant(text, "it is empty");
   if (text == "now") return now_us;

@@ -20,6 +20,9 @@ std::string FormatDuration(int64_t micros);
 // Three figures for the eye: "1.24 ms", "12.3 s", "2 h 13 m".
 std::string FormatDurationRough(double micros);
 
+// A latency the daemon read off its histogram. Below its first bound, 1 ms, the daemon only guesses: "< 1 ms".
+std::string FormatLatency(int64_t micros);
+
 // RFC 3339 ("2026-03-01T12:00:00.5Z", "2026-03-01 12:00:00+02:00"), a day ("2026-03-01", midnight UTC), "now", a
 // duration back from `now_us` ("-24h"), or a whole number of microseconds since the epoch. A time without a zone is
 // UTC. INVALID_ARGUMENT names the text and the form expected.

@@ -70,6 +70,13 @@ TEST(ParseInstant, RefusesWhatIsNoTime) {
   }
 }
 
+TEST(FormatLatency, ClaimsNothingBelowTheFirstBound) {
+  EXPECT_EQ(FormatLatency(0), "< 1 ms");
+  EXPECT_EQ(FormatLatency(999), "< 1 ms");
+  EXPECT_EQ(FormatLatency(1000), FormatDurationRough(1000));
+  EXPECT_EQ(FormatLatency(2500), FormatDurationRough(2500));
+}
+
 TEST(FormatInstant, IsReadBackExactly) {
   EXPECT_EQ(FormatInstant(1'772'366'400'000'000), "2026-03-01T12:00:00Z");
   EXPECT_EQ(FormatInstant(1'772'366'400'500'000), "2026-03-01T12:00:00.500Z");
