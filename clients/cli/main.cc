@@ -1,6 +1,8 @@
 // engram: the command line of Engram. Parses, connects, runs one command, exits with a code of exit_codes.h.
 #include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -38,6 +40,15 @@ int Run(int argc, char** argv) {
   return RunStatus(session, std::get<StatusOptions>(line.command));
 }
 
+// Whether everything printed has arrived. A reader that went away, as `head` does, wanted no more: that is no failure.
+bool OutputArrived() {
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && std::ferror(stdout) == 0) return true;
+  // The stream remembers that a write failed but not why; a pipe without a reader still shows.
+  pollfd out = {STDOUT_FILENO, 0, 0};
+  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 }  // namespace
 }  // namespace engram
 
@@ -46,5 +57,9 @@ int main(int argc, char** argv) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // `engram ... | head` closes the pipe early: the stream still has to be ended properly.
   std::signal(SIGPIPE, SIG_IGN);
-  return engram::Run(argc, argv);
+  const int code = engram::Run(argc, argv);
+  if (engram::OutputArrived()) return code;
+  std::fputs("engram: cannot write to standard output: what was printed is not whole\n", stderr);
+  // An earlier error says more than that its report was lost.
+  return code > engram::kPartial ? code : engram::kInputOutput;
 }
