@@ -300,7 +300,8 @@ class ObserveRun {
     } else {
       session_.Print(TextOf(summary_));
     }
-    ExitCode code = summary_.refused > 0 ? kPartial : kOk;
+    // Malformed lines are the input's fault, whatever the daemon said of the others.
+    ExitCode code = summary_.refused > refused_by_daemon_ ? kBadData : summary_.refused > 0 ? kPartial : kOk;
     if (!input_fault_.ok()) code = session_.FailInput(input_fault_);
     if (!status.ok() && !summary_.interrupted) code = session_.FailIn(options_.space, status);
     if (summary_.interrupted) code = kInterrupted;

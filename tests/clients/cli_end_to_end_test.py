@@ -204,7 +204,7 @@ class CliEndToEndTest(unittest.TestCase):
     def test_bad_lines_are_named_and_the_rest_goes_on(self):
         stream = lines({"id": "a", "embedding": [1, 2]}, '{"id": "b", "embedding": [1,', {"id": "c", "embedding": [1, 2, 3]}, "",
                        {"id": "d", "embedding": [2, 1]}, {"id": "e", "embeding": [2, 1]})
-        done = self.run_engram("observe", self.space, code=1, stdin=stream)
+        done = self.run_engram("observe", self.space, code=65, stdin=stream)
         self.assertRegex(done.stderr, r'(?m)^line 2 \("b"\): column 28: ')
         self.assertRegex(done.stderr, r'(?m)^line 3 \("c"\): .*3.*2')
         self.assertRegex(done.stderr, r'(?m)^line 6 \("e"\): column \d+: "embeding" is not a field')
@@ -213,9 +213,28 @@ class CliEndToEndTest(unittest.TestCase):
         self.assertIn("stopped at line 2: --strict", strict.stderr)
 
     def test_only_the_first_refusals_are_listed(self):
-        done = self.run_engram("observe", self.space, code=1, stdin="x\n" * 50)
+        done = self.run_engram("observe", self.space, code=65, stdin="x\n" * 50)
         self.assertEqual(len(re.findall(r"(?m)^line ", done.stderr)), 20)
         self.assertIn("30 more refused", done.stderr)
+
+    def test_what_only_the_daemon_refuses_is_no_malformed_input(self):
+        stream = lines({"id": "a", "embedding": [1, 2]}, {"id": "b", "embedding": [1, 2, 3]})
+        done = self.run_engram("observe", self.space, code=1, stdin=stream)
+        self.assertRegex(done.stdout, "^1 accepted, 1 refused ")
+
+    def test_output_that_cannot_be_written_is_a_failure(self):
+        self.run_engram("observe", self.space, stdin=notes(1))
+        for arguments in (["recall", self.space, "--id", "n0", "--output", "json"], ["completion", "bash"], ["--help"]):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([ENGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True,
+                                      env=self.environment())
+            self.assertEqual(done.returncode, 74, done.stderr)
+            self.assertIn("cannot write to standard output", done.stderr)
+        gone, end = os.pipe()
+        os.close(gone)
+        done = subprocess.run([ENGRAM, "completion", "bash"], stdout=end, stderr=subprocess.PIPE, text=True)
+        os.close(end)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), "a reader that went away is no failure")
 
     def test_a_wrong_dimension_names_both_and_the_space(self):
         self.run_engram("observe", self.space, stdin=lines({"embedding": [1, 2]}))
