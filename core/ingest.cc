@@ -21,20 +21,19 @@ absl::Status Draining() { return absl::UnavailableError("the daemon is draining"
 
 Ingest::Ingest(const Settings& settings, Journal* journal, Executor* executor, Clock* clock, Metrics* metrics)
     : journal_(journal),
-      executor_(executor),
       clock_(clock),
       metrics_(metrics),
       gate_(settings.queue_capacity, settings.queue_high_priority_ratio, clock),
       pressure_(settings.queue_capacity),
       applied_(clock),
+      linker_(executor, [this](const Space& space) { NoteLinked(space); }),
       pool_(settings.num_workers, settings.queue_capacity, TuningOf(settings), this, executor, clock) {}
 
 Ingest::~Ingest() {
-  stopping_.store(true);
   gate_.Shut();
   pool_.AwaitIdle(MonotonicTime::max());
-  // No batch is left that could start linking; what is linking stops at its next look at stopping_.
-  executor_->AwaitIdle();
+  // No batch is left that could start linking.
+  linker_.Stop();
 }
 
 void Ingest::Tune(const Settings& settings) { pool_.Tune(TuningOf(settings)); }
@@ -262,6 +261,13 @@ void Ingest::NoteDepth() {
   for (const auto& [stream, connection] : connections_) stream->NotePressure(reading);
 }
 
+void Ingest::NoteLinked(const Space& space) {
+  MutexLock lock(mu_);
+  for (const auto& [stream, connection] : connections_) {
+    if (connection.space == &space) stream->NoteLinked();
+  }
+}
+
 // --- batches ---
 
 void Ingest::Started(const Batch& batch, size_t worker, bool stolen) {
@@ -346,7 +352,7 @@ absl::Status Ingest::Commit(const Portion& portion) {
   }
   Journaled(record);
   Acknowledge(space, portion, position, end);
-  if (space.index()->link_backlog() > 0) ScheduleLinking(std::static_pointer_cast<Space>(portion.space));
+  if (space.index()->link_backlog() > 0) linker_.Schedule(std::static_pointer_cast<Space>(portion.space));
   return absl::OkStatus();
 }
 
@@ -385,42 +391,6 @@ void Ingest::Refuse(const Portion& portion, const absl::Status& why) {
 void Ingest::Failed(size_t worker, bool threw) {
   metrics_->worker(worker).Add(MetricId::kBatchFailures, 1,
                                static_cast<size_t>(threw ? BatchError::kException : BatchError::kStatus));
-}
-
-// --- linking ---
-
-void Ingest::ScheduleLinking(const std::shared_ptr<Space>& space) {
-  if (stopping_.load() || !space->ClaimLinking()) return;
-  executor_->Submit(WorkClass::kLow, [this, space] { LinkSome(space); });
-}
-
-void Ingest::LinkSome(const std::shared_ptr<Space>& space) {
-  // Short turns: a slot of the low class serves many spaces.
-  constexpr uint32_t kTurn = 128;
-  SpaceIndex& index = *space->index();
-  uint32_t linked = 0;
-  try {
-    linked = index.Link(kTurn, [this] { return recalls_.load(std::memory_order_relaxed) > 0; });
-  } catch (const std::exception&) {
-    // Out of memory, say: the scan still finds everything, and the next commit tries again.
-    space->ReleaseLinking();
-    return;
-  }
-  space->series().Add(MetricId::kLinked, linked);
-  {
-    MutexLock lock(mu_);
-    for (const auto& [stream, connection] : connections_) {
-      if (connection.space == space.get()) stream->NoteLinked();
-    }
-  }
-  const auto more = [&] { return !stopping_.load() && !space->dropped() && index.link_backlog() > 0; };
-  if (more()) {
-    executor_->Submit(WorkClass::kLow, [this, space] { LinkSome(space); });
-    return;
-  }
-  space->ReleaseLinking();
-  // What was appended before the release found linking claimed.
-  if (more()) ScheduleLinking(space);
 }
 
 }  // namespace engram

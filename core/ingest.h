@@ -14,6 +14,7 @@
 #include "core/engine.h"
 #include "core/journal/applied_watermark.h"
 #include "core/journal/journal.h"
+#include "core/linker.h"
 #include "core/space.h"
 #include "core/stream/batch_handler.h"
 #include "core/stream/capacity_gate.h"
@@ -57,9 +58,7 @@ class Ingest final : public BatchHandler {
   uint64_t queue_bytes() const { return queue_bytes_.load(std::memory_order_relaxed); }
   // Counts a record that was appended.
   void Journaled(const JournalRecord& record);
-  // Called when a recall begins and ends: linking holds back meanwhile.
-  void RecallBegins() { recalls_.fetch_add(1, std::memory_order_relaxed); }
-  void RecallEnds() { recalls_.fetch_sub(1, std::memory_order_relaxed); }
+  Linker& linker() { return linker_; }
 
   // --- BatchHandler ---
   void Started(const Batch& batch, size_t worker, bool stolen) override;
@@ -83,13 +82,11 @@ class Ingest final : public BatchHandler {
   void RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint64_t through, RejectReason reason,
                     absl::Status why, Duration retry_after);
   void NoteDepth() ABSL_LOCKS_EXCLUDED(mu_);
-  void ScheduleLinking(const std::shared_ptr<Space>& space);
-  void LinkSome(const std::shared_ptr<Space>& space) ABSL_LOCKS_EXCLUDED(mu_);
+  void NoteLinked(const Space& space) ABSL_LOCKS_EXCLUDED(mu_);
   void Acknowledge(Space& space, const Portion& portion, uint64_t position, Ordinal end);
 
   // Constant after construction.
   Journal* const journal_;
-  Executor* const executor_;
   Clock* const clock_;
   Metrics* const metrics_;
 
@@ -100,9 +97,7 @@ class Ingest final : public BatchHandler {
   std::atomic<uint64_t> queue_bytes_{0};
   std::atomic<uint64_t> committed_total_{0};
   std::atomic<uint64_t> refused_total_{0};
-  std::atomic<int64_t> recalls_{0};
   std::atomic<bool> admitting_{true};
-  std::atomic<bool> stopping_{false};
 
   mutable Mutex mu_;
   struct Connection {
@@ -111,6 +106,7 @@ class Ingest final : public BatchHandler {
   };
   std::map<StreamState*, Connection> connections_ ABSL_GUARDED_BY(mu_);
 
+  Linker linker_;
   // Last: its workers use all of the above.
   WorkerPool pool_;
 };

@@ -90,13 +90,13 @@ absl::StatusOr<RecallAnswer> Recaller::Recall(const std::shared_ptr<Space>& spac
       answer = absl::DeadlineExceededError("the recall waited for a worker until its deadline");
       return;
     }
-    ingest_->RecallBegins();
+    ingest_->linker().RecallBegins();
     try {
       answer = Run(space, query);
     } catch (const std::exception& error) {
       answer = absl::ResourceExhaustedError(fmt::format("the recall could not be finished: {}", error.what()));
     }
-    ingest_->RecallEnds();
+    ingest_->linker().RecallEnds();
   });
   if (answer.ok()) answer->elapsed = std::chrono::duration_cast<Duration>(clock_->Now() - begin);
   return answer;

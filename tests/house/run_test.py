@@ -67,7 +67,7 @@ class Run(unittest.TestCase):
             add_test(NAME cases COMMAND {sys.executable} ${{CMAKE_SOURCE_DIR}}/cases.py cases 0)
             add_test(NAME plain COMMAND true)
             add_test(NAME long COMMAND false)
-            set_tests_properties(long PROPERTIES LABELS soak)
+            set_tests_properties(long PROPERTIES LABELS "unit;soak")
         """, "--lane", "clang")
         self.assertEqual((status, lines[-1]), (0, "5 passed, 0 failed, 1 skipped"), lines)
 

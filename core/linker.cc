@@ -1,0 +1,39 @@
+#include "core/linker.h"
+
+#include <exception>
+
+namespace engram {
+
+void Linker::Stop() {
+  stopping_.store(true);
+  executor_->AwaitIdle();
+}
+
+void Linker::Schedule(const std::shared_ptr<Space>& space) {
+  if (stopping_.load() || !space->ClaimLinking()) return;
+  executor_->Submit(WorkClass::kLow, [this, space] { LinkSome(space); });
+}
+
+void Linker::LinkSome(const std::shared_ptr<Space>& space) {
+  // Short turns: a slot of the low class serves many spaces.
+  constexpr uint32_t kTurn = 128;
+  SpaceIndex& index = *space->index();
+  try {
+    const uint32_t linked = index.Link(kTurn, [this] { return recalls_.load(std::memory_order_relaxed) > 0; });
+    space->series().Add(MetricId::kLinked, linked);
+  } catch (const std::exception&) {
+    space->ReleaseLinking();
+    return;
+  }
+  on_linked_(*space);
+  const auto more = [&] { return !stopping_.load() && !space->dropped() && index.link_backlog() > 0; };
+  if (more()) {
+    executor_->Submit(WorkClass::kLow, [this, space] { LinkSome(space); });
+    return;
+  }
+  space->ReleaseLinking();
+  // What was appended before the release found linking claimed.
+  if (more()) Schedule(space);
+}
+
+}  // namespace engram
