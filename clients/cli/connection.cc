@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
+#include <mutex>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -16,6 +18,10 @@
 
 namespace engram {
 namespace {
+
+// How long a daemon that was started a moment ago may take until it listens.
+constexpr std::chrono::microseconds kStartPatience{2'000'000};
+constexpr int kReconnectMillis = 100;
 
 absl::Status FromGrpc(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -61,6 +67,9 @@ class GrpcConnection final : public Connection {
     arguments.SetMaxReceiveMessageSize(-1);
     // The daemon is a local service; a proxy meant for the web would only get in the way.
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    // gRPC's own second between attempts is most of kStartPatience.
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMillis);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2 * kReconnectMillis);
     channel_ = grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
     memory_ = v1::MemoryService::NewStub(channel_);
     admin_ = v1::AdminService::NewStub(channel_);
@@ -108,17 +117,32 @@ class GrpcConnection final : public Connection {
     return Call<v1::GetStatusResponse>(*admin_, &v1::AdminService::Stub::GetStatus, v1::GetStatusRequest());
   }
   std::unique_ptr<ObserveCall> Observe() override {
+    AwaitDaemon();
     return std::make_unique<GrpcObserveCall>(memory_.get(),
                                              [this](const grpc::Status& status) { return Explain(status); });
   }
 
  private:
+  // Before the first call: waits until there is a connection, also over refused attempts, and no longer than a daemon
+  // needs to start. Without one the call itself says why.
+  void AwaitDaemon() {
+    std::call_once(awaited_, [this] {
+      const auto until =
+          std::chrono::system_clock::now() + std::min(kStartPatience, std::chrono::microseconds(timeout_us_));
+      for (grpc_connectivity_state state = channel_->GetState(true); state != GRPC_CHANNEL_READY;
+           state = channel_->GetState(true)) {
+        if (!channel_->WaitForStateChange(state, until)) return;
+      }
+    });
+  }
+
   template <typename Response, typename Stub, typename Request>
   absl::StatusOr<Response> Call(Stub& stub,
                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                                 const Request& request) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::microseconds(timeout_us_));
+    AwaitDaemon();
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (!status.ok()) return Explain(status);
@@ -151,6 +175,7 @@ class GrpcConnection final : public Connection {
 
   const std::string address_;
   const int64_t timeout_us_;
+  std::once_flag awaited_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::MemoryService::Stub> memory_;
   std::unique_ptr<v1::AdminService::Stub> admin_;

@@ -31,7 +31,8 @@ class ObserveCall {
   virtual void Cancel() = 0;
 };
 
-// Connects with the first call. Calls block up to the timeout and may come from several threads.
+// Connects with the first call, which tries for up to 2 s where nothing listens yet: the daemon may have been started a
+// moment ago. Calls block up to the timeout and may come from several threads.
 // Errors are the daemon's own but for these: UNAVAILABLE "cannot reach engramd at ..." when nothing answers there, and
 // DEADLINE_EXCEEDED that names the timeout.
 class Connection {
