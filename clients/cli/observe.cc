@@ -8,6 +8,8 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <set>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -34,6 +36,12 @@ constexpr uint64_t kMaxInFlight = 16384;
 
 int64_t SteadyMicros() {
   return std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now().time_since_epoch()).count();
+}
+
+// Reasons that differ only in their figures are of one kind.
+std::string KindOf(std::string reason) {
+  reason.erase(std::remove_if(reason.begin(), reason.end(), [](char c) { return c >= '0' && c <= '9'; }), reason.end());
+  return reason;
 }
 
 class ObserveRun {
@@ -185,7 +193,7 @@ class ObserveRun {
     request.mutable_batch()->set_priority(options_.priority);
     mu_.lock();
     while (!ended_) {
-      const bool stopping = interrupt_.count() > 0;
+      const bool stopping = interrupt_.count() > 0 || gave_up_;
       if (stopping ? window_->AllAnswered() : input_ended_ && input_.empty() && window_->AllReceived()) break;
       if (!stopping) {
         window_->GoOn(SteadyMicros());
@@ -229,6 +237,7 @@ class ObserveRun {
           ++refused_by_daemon_;
           Refuse(one.line, one.id, one.reason);
         }
+        if (window_->going_back()) TellWhyWaiting(window_->transient_reason());
       } else if (response_.has_pressure()) {
         pressure_ = response_.pressure();
       } else if (response_.has_ended()) {
@@ -241,11 +250,17 @@ class ObserveRun {
     changed_.NotifyAll();
   }
 
+  // A wait that nobody explains looks like a program that hangs, and most of all in a log.
+  void TellWhyWaiting(const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (!reasons_told_.insert(KindOf(reason)).second) return;
+    progress_.Above(Printable(fmt::format("engram: waiting to send again: {}", reason)) + "\n");
+  }
+
   // --- Beside them ---
 
   void Watch() {
     const auto begun = SteadyClock::now();
-    SteadyClock::time_point interrupted_at;
+    SteadyClock::time_point interrupted_at, gave_up_at;
     MutexLock lock(mu_);
     while (!finished_) {
       const MonotonicTime tick = clock_.Now() + kTick;
@@ -257,6 +272,13 @@ class ObserveRun {
         timed_out_ = true;
         call_->Cancel();
       }
+      if (started_ && !ended_ && !gave_up_ && window_->StuckFor(SteadyMicros()) >= options_.give_up_after_us) {
+        gave_up_ = true;
+        gave_up_at = now;
+        changed_.NotifyAll();
+      }
+      // Ending in order takes the daemon's help; one that gives none is left.
+      if (gave_up_ && !ended_ && now - gave_up_at > patience) call_->Cancel();
       const int interruptions = ended_ ? 0 : interrupt_.count();
       if (interruptions > 0 && interrupted_at == SteadyClock::time_point()) interrupted_at = now;
       if (interruptions > 1 || (interruptions > 0 && (!started_ || now - interrupted_at > patience))) call_->Cancel();
@@ -270,6 +292,8 @@ class ObserveRun {
     std::string note;
     if (interrupt_.count() > 0) {
       note = "ending; Ctrl-C again to give up";
+    } else if (gave_up_) {
+      note = "no room, ending";
     } else if (window_->going_back()) {
       note = "no room, waiting to send again";
     } else if (pressure_.level() > v1::PRESSURE_LEVEL_NORMAL) {
@@ -303,9 +327,15 @@ class ObserveRun {
     // Malformed lines are the input's fault, whatever the daemon said of the others.
     ExitCode code = summary_.refused > refused_by_daemon_ ? kBadData : summary_.refused > 0 ? kPartial : kOk;
     if (!input_fault_.ok()) code = session_.FailInput(input_fault_);
-    if (!status.ok() && !summary_.interrupted) code = session_.FailIn(options_.space, status);
+    const bool failed = !status.ok() && !(gave_up_ && status.code() == absl::StatusCode::kCancelled);
+    if (gave_up_) {
+      session_.Warn(fmt::format("gave up: the daemon took nothing for {}: {}",
+                                FormatDuration(options_.give_up_after_us), window_->transient_reason()));
+      code = kTryAgain;
+    }
+    if (failed && !summary_.interrupted) code = session_.FailIn(options_.space, status);
     if (summary_.interrupted) code = kInterrupted;
-    if (summary_.interrupted || !status.ok() || !input_fault_.ok())
+    if (summary_.interrupted || gave_up_ || !status.ok() || !input_fault_.ok())
       session_.Warn(HowToGoOn(summary_, !options_.stream_id.empty()));
     return code;
   }
@@ -333,6 +363,8 @@ class ObserveRun {
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
   bool timed_out_ ABSL_GUARDED_BY(mu_) = false;
+  bool gave_up_ ABSL_GUARDED_BY(mu_) = false;
+  std::set<std::string> reasons_told_ ABSL_GUARDED_BY(mu_);
   bool input_ended_ ABSL_GUARDED_BY(mu_) = false;
   bool lingered_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status input_fault_ ABSL_GUARDED_BY(mu_);

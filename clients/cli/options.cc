@@ -95,6 +95,8 @@ One observation a line; only "embedding" is needed:
         ->type_name("ID")
         ->group("Stream");
     sub->add_flag("--resume", observe_.resume, "Same input again: skip what the daemon has taken")->group("Stream");
+    Duration(sub, "--give-up-after", &observe_.give_up_after_us, "End when the daemon has no room for so long (30s)");
+    sub->get_option("--give-up-after")->group("Stream");
     Words(sub->add_option("--priority", priority_, "Which queue"), {"normal", "high"})->group("Stream");
     Words(sub->add_option("--ack", ack_, "What counts as done (durable)"), {"received", "durable", "indexed"})
         ->group("Stream");

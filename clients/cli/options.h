@@ -31,6 +31,8 @@ struct ObserveOptions {
   std::string stream_id;
   bool resume = false;
   bool strict = false;
+  // Without room for so long, the command ends.
+  int64_t give_up_after_us = 30'000'000;
   v1::Priority priority = v1::PRIORITY_NORMAL;
   v1::AckLevel ack_level = v1::ACK_LEVEL_DURABLE;
 };

@@ -58,9 +58,15 @@ bool SendWindow::TakeBatch(size_t most, size_t bytes, v1::ObservationBatch* batc
 
 std::vector<SendWindow::Refused> SendWindow::OnAck(const v1::Ack& ack, int64_t now_us) {
   std::vector<Refused> refused;
+  bool any_transient = false;
+  const uint64_t received_before = received_;
   for (const v1::Rejection& rejection : ack.rejected()) {
     const uint64_t first = rejection.sequence(), last = first + std::max<uint64_t>(1, rejection.count()) - 1;
     if (IsTransient(rejection.code())) {
+      any_transient = true;
+      // Refused for following another one, which has the reason.
+      const bool follower = rejection.code() == static_cast<int32_t>(absl::StatusCode::kOutOfRange);
+      if (!follower || transient_reason_.empty()) transient_reason_ = rejection.message();
       if (!going_back_) {
         going_back_ = true;
         settled_ = false;
@@ -80,6 +86,8 @@ std::vector<SendWindow::Refused> SendWindow::OnAck(const v1::Ack& ack, int64_t n
     }
   }
   received_ = std::clamp(ack.received_through(), received_, std::max(received_, end_ - 1));
+  if (received_ > received_before) stuck_since_us_ = -1;
+  if (any_transient && stuck_since_us_ < 0) stuck_since_us_ = now_us;
   durable_ = std::max(durable_, ack.durable_through());
   indexed_ = std::max(indexed_, ack.indexed_through());
   Release();

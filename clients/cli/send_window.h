@@ -46,6 +46,11 @@ class SendWindow {
   // Goes on, when everything has come back and the daemon's retry_after is over. True when it went on.
   bool GoOn(int64_t now_us);
 
+  // The daemon's words for the transient refusal the window last went back for.
+  const std::string& transient_reason() const { return transient_reason_; }
+  // How long nothing has been received since a transient refusal; 0 without one.
+  int64_t StuckFor(int64_t now_us) const { return stuck_since_us_ < 0 ? 0 : now_us - stuck_since_us_; }
+
   // The watermark of the level asked for.
   uint64_t acknowledged() const;
   uint64_t received() const { return received_; }
@@ -85,6 +90,9 @@ class SendWindow {
   bool settled_ = false;
   int64_t go_on_at_us_ = 0;
   int64_t settled_by_us_ = 0;
+  std::string transient_reason_;
+  // Negative: something was received after the last transient refusal, or there was none.
+  int64_t stuck_since_us_ = -1;
   uint64_t resent_ = 0;
 };
 

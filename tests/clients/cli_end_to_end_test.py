@@ -7,6 +7,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -259,6 +260,16 @@ class CliEndToEndTest(unittest.TestCase):
         self.assertIn("no such file or directory", done.stderr)
         self.assertIn("is not an address", self.run_engram("status", "--address", "localhost", code=2).stderr)
 
+    def test_a_daemon_that_listens_a_moment_later_is_found(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+        status = subprocess.Popen([ENGRAM, "status", "--address", address], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+        with status, Daemon(ENGRAMD, "server.address=" + address):
+            self.assertIn("engramd", status.stdout.read(), status.stderr.read())
+        self.assertEqual(status.returncode, 0)
+
     def test_usage_errors(self):
         for arguments in ([], ["recall"], ["recall", "a"], ["obsreve"], ["status", "--interval", "soon"], ["get", "a"]):
             self.assertTrue(self.run_engram(*arguments, code=2).stderr)
@@ -272,6 +283,15 @@ class CliEndToEndTest(unittest.TestCase):
         self.assertEqual((summary["accepted"], summary["refused"]), (4000, 0))
         self.assertGreater(summary["resent"], 0)
         self.assertEqual(self.json("spaces", "show", self.space)[0]["live"], 4000)
+
+    def test_a_full_quota_is_told_once_and_given_up_on(self):
+        self.run_engram("spaces", "create", self.space, "--quota-observations", "10")
+        done = self.run_engram("observe", self.space, "--give-up-after", "500ms", "--stream-id", "load", "--batch", "5",
+                               stdin=notes(30), code=75)
+        self.assertEqual(len(re.findall(r"(?m)^engram: waiting to send again: .*quota", done.stderr)), 1, done.stderr)
+        self.assertRegex(done.stderr, r"(?m)^engram: gave up: the daemon took nothing for 500ms: .*quota")
+        self.assertIn("stopped before sequence 11; go on with the same input and --stream-id load --resume", done.stderr)
+        self.assertRegex(done.stdout, "^10 accepted, 0 refused ")
 
     def test_a_named_stream_is_resumed(self):
         first = self.file("first.jsonl", notes(10))

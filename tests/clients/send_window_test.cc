@@ -39,6 +39,29 @@ v1::Rejection* Reject(v1::Ack* ack, uint64_t sequence, uint32_t count, int32_t c
   return rejection;
 }
 
+TEST(SendWindow, IsStuckFromTheFirstTransientRefusalUntilSomethingIsReceived) {
+  SendWindow window(1, v1::ACK_LEVEL_DURABLE, 8);
+  for (uint64_t i = 1; i <= 4; ++i) window.Add(i, Named(i));
+  v1::ObservationBatch batch;
+  ASSERT_TRUE(window.TakeBatch(4, 1000, &batch));
+  EXPECT_EQ(window.StuckFor(1000), 0);
+  v1::Ack full = AckThrough(1);
+  Reject(&full, 2, 1, kResourceExhausted)->set_message("full");
+  Reject(&full, 3, 2, kOutOfRange)->set_message("follows");
+  window.OnAck(full, 1000);
+  EXPECT_EQ(window.transient_reason(), "full");
+  EXPECT_EQ(window.StuckFor(1500), 500) << "what came before in the same ack does not count";
+  ASSERT_TRUE(window.GoOn(2000));
+  ASSERT_TRUE(window.TakeBatch(4, 1000, &batch));
+  v1::Ack again = AckThrough(1);
+  Reject(&again, 2, 3, kResourceExhausted)->set_message("still full");
+  window.OnAck(again, 3000);
+  EXPECT_EQ(window.transient_reason(), "still full");
+  EXPECT_EQ(window.StuckFor(4000), 3000) << "since the first refusal, not the last";
+  window.OnAck(AckThrough(2), 5000);
+  EXPECT_EQ(window.StuckFor(6000), 0);
+}
+
 TEST(SendWindow, NumbersObservationsWithoutGapsAndBoundsThoseUnderWay) {
   SendWindow window(1, v1::ACK_LEVEL_DURABLE, 4);
   for (uint64_t i = 1; i <= 4; ++i) {
