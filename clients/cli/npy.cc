@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -112,41 +113,74 @@ absl::StatusOr<NpyHeader> ParseNpyHeader(std::string_view bytes) {
   return header;
 }
 
-absl::StatusOr<std::unique_ptr<NpyFile>> NpyFile::Open(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+absl::StatusOr<std::unique_ptr<NpyFile>> NpyFile::Open(const std::string& path, int wake_fd) {
+  const bool standard_input = path == "-";
+  const int fd = standard_input ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return absl::NotFoundError(fmt::format("cannot open {}: {}", path, strerror(errno)));
+  std::unique_ptr<NpyFile> file(new NpyFile(standard_input ? "standard input" : path));
   struct stat info = {};
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    close(fd);
-    return Bad(fmt::format("{} is not a regular file", path));
+  const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+  absl::Status status;
+  if (!regular && !standard_input) {
+    status = Bad(fmt::format("{} is not a regular file", path));
+  } else if (regular && (!standard_input || lseek(fd, 0, SEEK_CUR) == 0)) {
+    status = file->Map(fd, static_cast<uint64_t>(info.st_size));
+  } else {
+    status = file->Read(fd, wake_fd);
   }
-  const uint64_t size = static_cast<uint64_t>(info.st_size);
-  if (size == 0) {
-    close(fd);
-    return Bad(fmt::format("{} is empty", path));
-  }
-  void* mapped = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
   close(fd);
-  if (mapped == MAP_FAILED) return absl::NotFoundError(fmt::format("cannot map {}: {}", path, strerror(errno)));
-  madvise(mapped, size, MADV_SEQUENTIAL);
-  const std::string_view bytes(static_cast<const char*>(mapped), size);
-  absl::StatusOr<NpyHeader> header = ParseNpyHeader(bytes);
-  absl::Status fault = header.status();
-  if (fault.ok() && size - header->data_offset < header->rows * header->row_bytes()) {
-    fault = Bad(fmt::format("the shape ({}, {}) needs {} bytes after the header; there are {}", header->rows,
-                            header->columns, header->rows * header->row_bytes(), size - header->data_offset));
-  }
-  if (!fault.ok()) {
-    munmap(mapped, size);
-    return absl::Status(fault.code(), fmt::format("{}: {}", path, std::string(fault.message())));
-  }
-  return std::unique_ptr<NpyFile>(new NpyFile(*header, bytes));
+  if (status.ok()) status = file->TakeHeader();
+  if (!status.ok()) return status;
+  return file;
 }
 
-NpyFile::~NpyFile() { munmap(const_cast<char*>(mapped_.data()), mapped_.size()); }
+absl::Status NpyFile::Map(int fd, uint64_t size) {
+  if (size == 0) return absl::OkStatus();
+  void* mapped = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (mapped == MAP_FAILED) return absl::NotFoundError(fmt::format("cannot map {}: {}", name_, strerror(errno)));
+  madvise(mapped, size, MADV_SEQUENTIAL);
+  mapped_ = true;
+  bytes_ = std::string_view(static_cast<const char*>(mapped), size);
+  return absl::OkStatus();
+}
+
+absl::Status NpyFile::Read(int fd, int wake_fd) {
+  constexpr size_t kReadSize = 256 * 1024;
+  size_t filled = 0;
+  while (true) {
+    pollfd waited[2] = {{fd, POLLIN, 0}, {wake_fd, POLLIN, 0}};
+    while (poll(waited, 2, -1) < 0 && errno == EINTR) {
+    }
+    if (waited[1].revents != 0) return absl::CancelledError(fmt::format("ended while reading {}", name_));
+    if (read_.size() < filled + kReadSize) read_.resize(2 * filled + kReadSize);
+    const ssize_t got = read(fd, read_.data() + filled, read_.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return absl::DataLossError(fmt::format("cannot read {}: {}", name_, strerror(errno)));
+    if (got == 0) break;
+    filled += static_cast<size_t>(got);
+  }
+  read_.resize(filled);
+  bytes_ = read_;
+  return absl::OkStatus();
+}
+
+absl::Status NpyFile::TakeHeader() {
+  if (bytes_.empty()) return Bad(fmt::format("{} is empty", name_));
+  const absl::StatusOr<NpyHeader> header = ParseNpyHeader(bytes_);
+  if (!header.ok()) return Bad(fmt::format("{}: {}", name_, std::string(header.status().message())));
+  header_ = *header;
+  const uint64_t needed = header_.rows * header_.row_bytes(), there = bytes_.size() - header_.data_offset;
+  if (there >= needed) return absl::OkStatus();
+  return Bad(fmt::format("{}: the shape ({}, {}) needs {} bytes after the header; there are {}", name_, header_.rows,
+                         header_.columns, needed, there));
+}
+
+NpyFile::~NpyFile() {
+  if (mapped_) munmap(const_cast<char*>(bytes_.data()), bytes_.size());
+}
 
 std::string_view NpyFile::Row(uint64_t row) const {
-  return mapped_.substr(header_.data_offset + row * header_.row_bytes(), header_.row_bytes());
+  return bytes_.substr(header_.data_offset + row * header_.row_bytes(), header_.row_bytes());
 }
 
 }  // namespace engram

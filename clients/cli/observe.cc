@@ -91,7 +91,7 @@ class ObserveRun {
       }
       static_cast<void>(call_->Finish());
       session_.Warn(fmt::format("space \"{}\" holds embeddings of {} elements; those of {} have {}", options_.space,
-                                limits_.dimension(), options_.npy, source_->dimension()));
+                                limits_.dimension(), options_.npy == "-" ? "standard input" : options_.npy, source_->dimension()));
       return kBadData;
     }
     std::jthread reader([this] { ReadInput(); });

@@ -82,7 +82,7 @@ One observation a line; only "embedding" is needed:
 )");
     SpaceArgument(sub, &observe_.space);
     File(sub->add_option("file", observe_.file, "JSON lines; standard input when - or left out"))->type_name("");
-    File(sub->add_option("--npy", observe_.npy, "Embeddings: float32 or float16, one a row"))->group("Input");
+    File(sub->add_option("--npy", observe_.npy, "Embeddings: float32 or float16, one a row; - is standard input"))->group("Input");
     File(sub->add_option("--text", observe_.text, "With --npy: line n is the text of row n"))->group("Input");
     File(sub->add_option("--jsonl", observe_.jsonl, "With --npy: line n is all else of row n"))->group("Input");
     sub->add_flag("--strict", observe_.strict, "Stop at the first malformed line")->group("Input");
@@ -111,6 +111,8 @@ One observation a line; only "embedding" is needed:
     }
     if (!observe_.text.empty() && !observe_.jsonl.empty())
       throw CLI::ValidationError("--text and --jsonl exclude each other");
+    if (observe_.npy == "-" && (observe_.text == "-" || observe_.jsonl == "-"))
+      throw CLI::ValidationError("only one input can be standard input");
     if (observe_.resume && observe_.stream_id.empty()) throw CLI::ValidationError("--resume needs --stream-id");
     observe_.priority = priority_ == "high" ? v1::PRIORITY_HIGH : v1::PRIORITY_NORMAL;
     observe_.ack_level = ack_ == "received"  ? v1::ACK_LEVEL_RECEIVED
@@ -131,7 +133,7 @@ One observation a line; only "embedding" is needed:
     sub->add_option("--vector", recall_.vector, "An embedding: '[0.1, 0.9]'")->type_name("JSON")->group("Cue");
     File(sub->add_option("--vector-file", recall_.vector_file, "Embeddings as JSON, one recall each"))->group("Cue");
     sub->add_option("--id", recall_.id, "The embedding of this observation")->type_name("ID")->group("Cue");
-    File(sub->add_option("--npy", recall_.npy, "Each row of a .npy file"))->group("Cue");
+    File(sub->add_option("--npy", recall_.npy, "Each row of a .npy file; - is standard input"))->group("Cue");
     sub->add_option("--row", recall_.row, "Only this row of --npy, from 0")->type_name("N")->group("Cue");
     sub->add_option("-k", recall_.k, "How many hits")
         ->type_name("N")

@@ -86,7 +86,7 @@ ExitCode RecallByRows(Session& session, const RecallOptions& options, v1::Recall
   if (!file.ok()) return session.FailInput(file.status());
   const NpyHeader& header = (*file)->header();
   if (options.row.has_value() && *options.row >= header.rows) {
-    session.Warn(fmt::format("{} has {} rows; there is no row {}", options.npy, header.rows, *options.row));
+    session.Warn(fmt::format("{} has {} rows; there is no row {}", (*file)->name(), header.rows, *options.row));
     return kBadData;
   }
   const uint64_t first = options.row.value_or(0), end = options.row.has_value() ? first + 1 : header.rows;

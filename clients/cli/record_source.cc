@@ -51,9 +51,8 @@ class JsonLines final : public RecordSource {
 
 class MatrixRows final : public RecordSource {
  public:
-  MatrixRows(std::string name, std::unique_ptr<NpyFile> file, std::unique_ptr<LineReader> texts,
-             std::unique_ptr<LineReader> records)
-      : name_(std::move(name)), file_(std::move(file)), texts_(std::move(texts)), records_(std::move(records)) {}
+  MatrixRows(std::unique_ptr<NpyFile> file, std::unique_ptr<LineReader> texts, std::unique_ptr<LineReader> records)
+      : file_(std::move(file)), texts_(std::move(texts)), records_(std::move(records)) {}
 
   bool Next(Record* record) override {
     const NpyHeader& header = file_->header();
@@ -63,14 +62,14 @@ class MatrixRows final : public RecordSource {
     if (row_ == header.rows) {
       if (has_line)
         status_ = absl::InvalidArgumentError(
-            fmt::format("{} goes on after {} lines; {} has {} rows", beside->name(), row_, name_, row_));
+            fmt::format("{} goes on after {} lines; {} has {} rows", beside->name(), row_, file_->name(), row_));
       return false;
     }
     if (beside != nullptr && !has_line) {
       status_ = beside->status();
       if (status_.ok()) {
         status_ = absl::InvalidArgumentError(
-            fmt::format("{} ends after {} lines; {} has {} rows", beside->name(), row_, name_, header.rows));
+            fmt::format("{} ends after {} lines; {} has {} rows", beside->name(), row_, file_->name(), header.rows));
       }
       return false;
     }
@@ -97,7 +96,6 @@ class MatrixRows final : public RecordSource {
   uint64_t dimension() const override { return file_->header().columns; }
 
  private:
-  const std::string name_;
   const std::unique_ptr<NpyFile> file_;
   const std::unique_ptr<LineReader> texts_;
   const std::unique_ptr<LineReader> records_;
@@ -180,7 +178,7 @@ absl::StatusOr<std::unique_ptr<RecordSource>> OpenRecords(const ObserveOptions& 
     ENGRAM_ASSIGN_OR_RETURN(std::unique_ptr<LineReader> lines, LineReader::Open(options.file, wake_fd));
     return std::unique_ptr<RecordSource>(std::make_unique<JsonLines>(std::move(lines)));
   }
-  ENGRAM_ASSIGN_OR_RETURN(std::unique_ptr<NpyFile> file, NpyFile::Open(options.npy));
+  ENGRAM_ASSIGN_OR_RETURN(std::unique_ptr<NpyFile> file, NpyFile::Open(options.npy, wake_fd));
   std::unique_ptr<LineReader> texts, records;
   if (!options.text.empty()) {
     ENGRAM_ASSIGN_OR_RETURN(texts, LineReader::Open(options.text, wake_fd));
@@ -189,7 +187,7 @@ absl::StatusOr<std::unique_ptr<RecordSource>> OpenRecords(const ObserveOptions& 
     ENGRAM_ASSIGN_OR_RETURN(records, LineReader::Open(options.jsonl, wake_fd));
   }
   return std::unique_ptr<RecordSource>(
-      std::make_unique<MatrixRows>(options.npy, std::move(file), std::move(texts), std::move(records)));
+      std::make_unique<MatrixRows>(std::move(file), std::move(texts), std::move(records)));
 }
 
 }  // namespace engram

@@ -164,6 +164,26 @@ class CliEndToEndTest(unittest.TestCase):
         self.run_engram("observe", self.space, "--npy", os.path.join(self.folder, "absent.npy"), code=66)
         self.run_engram("observe", self.space, os.path.join(self.folder, "absent.jsonl"), code=66)
 
+    def test_matrices_from_standard_input(self):
+        matrix = npy([[float(i), 1.0, 2.0] for i in range(200)])
+        vectors = self.file("vectors.npy", matrix)
+
+        def run(*arguments, **stdin):
+            return subprocess.run([ENGRAM, *arguments], capture_output=True, timeout=60, env=self.environment(), **stdin)
+
+        done = run("observe", self.space, "--npy", "-", input=matrix)
+        self.assertRegex(done.stdout, b"^200 accepted, 0 refused ", done.stderr)
+        with open(vectors, "rb") as redirected:
+            done = run("observe", self.space, "--npy", "-", stdin=redirected)
+        self.assertRegex(done.stdout, b"^200 accepted, 0 refused ", done.stderr)
+        done = run("recall", self.space, "--npy", "-", "--row", "7", "-k", "1", "--output", "json", input=matrix)
+        self.assertEqual(json.loads(done.stdout)["cue"], {"row": 8}, done.stderr)
+        for broken, told in ((matrix[:-1], b"standard input: the shape"), (b"", b"standard input is empty")):
+            done = run("observe", self.space, "--npy", "-", input=broken)
+            self.assertEqual(done.returncode, 65)
+            self.assertIn(told, done.stderr)
+        self.run_engram("observe", self.space, "--npy", "-", "--text", "-", code=2)
+
     def test_spaces_are_made_listed_changed_and_deleted(self):
         made, = self.json("spaces", "create", self.space, "--dimension", "3", "--metric", "l2", "--max-rate", "9")
         self.assertEqual((made["dimension"], made["metric"], made["max_rate"]), (3, "l2", 9))
