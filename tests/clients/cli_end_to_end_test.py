@@ -94,7 +94,7 @@ class CliEndToEndTest(unittest.TestCase):
                 os.write(terminal, keys)
         os.close(terminal)
         _, status = os.waitpid(pid, 0)
-        return os.waitstatus_to_exitcode(status), shown.decode()
+        return os.waitstatus_to_exitcode(status), shown.decode(errors="replace")
 
     # --- In, out, gone ---
 

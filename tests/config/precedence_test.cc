@@ -105,6 +105,15 @@ TEST(Environment, FaultsAndWarnings) {
   EXPECT_EQ(result.settings.metrics_address, "");
 }
 
+TEST(Environment, PassesOverWhatIsTheClientsAndTheTests) {
+  LoadRequest request = OnManyCores();
+  request.environment = {{"ENGRAM_ADDRESS", "127.0.0.1:50051"}, {"ENGRAM_SEED", "7"}};
+  const LoadResult result = LoadConfig(request);
+  EXPECT_EQ(RenderFaults(result.faults), "");
+  EXPECT_EQ(RenderFaults(result.warnings), "");
+  EXPECT_EQ(result.settings, Settings());
+}
+
 TEST(Environment, OfTheProcessIsWhatStartsWithEngram) {
   ASSERT_EQ(setenv("ENGRAM_TEST_VARIABLE", "a=b", 1), 0);
   const auto environment = ProcessEnvironment();
