@@ -29,19 +29,22 @@ class TbbExecutor final : public Executor {
   ~TbbExecutor() override { AwaitIdle(); }
 
   void Submit(WorkClass work_class, Task task) override {
-    if (work_class == WorkClass::kLow) return low_.Submit(work_class, std::move(task));
     {
       MutexLock lock(mu_);
       ++pending_;
     }
-    tbb::task_arena& arena = work_class == WorkClass::kHigh ? high_ : normal_;
     // oneTBB keeps the functor const and ends the process when a body throws.
-    arena.enqueue([this, task = std::move(task)]() noexcept {
+    auto counted = [this, task = std::move(task)]() noexcept {
       task();
       const_cast<Task&>(task) = nullptr;  // What it holds is let go before it counts as done.
       MutexLock lock(mu_);
       if (--pending_ == 0) idle_.NotifyAll();
-    });
+    };
+    if (work_class == WorkClass::kLow) {
+      low_.Submit(work_class, std::move(counted));
+    } else {
+      (work_class == WorkClass::kHigh ? high_ : normal_).enqueue(std::move(counted));
+    }
   }
 
   void RunHigh(const Task& task) override {
@@ -58,7 +61,6 @@ class TbbExecutor final : public Executor {
   }
 
   void AwaitIdle() override {
-    low_.AwaitIdle();
     MutexLock lock(mu_);
     while (pending_ != 0) idle_.Wait(mu_);
   }

@@ -14,9 +14,11 @@
 namespace engram::testing {
 namespace {
 
+// ENGRAM_SEED replays; without it each repetition of a test (--gtest_repeat) walks another way.
 uint64_t Seed() {
+  static uint64_t round = 0;
   const char* seed = std::getenv("ENGRAM_SEED");
-  return seed != nullptr ? std::strtoull(seed, nullptr, 10) : 20240607;
+  return seed != nullptr ? std::strtoull(seed, nullptr, 10) : 20240607 + round++;
 }
 
 struct Kept {
