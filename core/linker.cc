@@ -18,13 +18,19 @@ void Linker::LinkSome(const std::shared_ptr<Space>& space) {
   // Short turns: a slot of the low class serves many spaces.
   constexpr uint32_t kTurn = 128;
   SpaceIndex& index = *space->index();
+  const bool waiting = index.link_backlog() > 0;
+  uint32_t linked = 0;
   try {
-    const uint32_t linked = index.Link(kTurn, [this] { return recalls_.load(std::memory_order_relaxed) > 0; });
-    space->series().Add(MetricId::kLinked, linked);
+    linked = index.Link(kTurn, [this] { return recalls_.load(std::memory_order_relaxed) > 0; });
   } catch (const std::exception&) {
+    // As below: nothing was linked.
+  }
+  if (waiting && linked == 0) {
+    // Out of memory, and trying again at once would only spin: the next commit does.
     space->ReleaseLinking();
     return;
   }
+  space->series().Add(MetricId::kLinked, linked);
   on_linked_(*space);
   const auto more = [&] { return !stopping_.load() && !space->dropped() && index.link_backlog() > 0; };
   if (more()) {

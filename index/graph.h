@@ -7,7 +7,7 @@
 // Errors:    Insert and Search answer false or nothing when memory runs out; what is in the graph stays usable. Only the
 //            constructor throws (std::bad_alloc).
 // Why:       hnswlib has the algorithm but not the contract: its public calls are unsafe beside each other, keep their
-//            own copy of each vector and know no views. docs/decisions/0004 has the list.
+//            own copy of each vector and know no views. docs/decisions/0007 has the list.
 #pragma once
 
 #include <cstdint>
