@@ -20,23 +20,11 @@
 #include "core/base/types.h"
 #include "core/metrics/metrics.h"
 #include "core/observe_stream.h"
+#include "core/space_config.h"
 
 namespace engram {
 
 class Journal;
-
-// 0 or unset: the daemon's setting.
-struct SpaceConfig {
-  uint32_t dimension = 0;  // 0: fixed by the first observation.
-  Metric metric = Metric::kCosine;
-  uint32_t max_connections = 0;
-  uint32_t ef_construction = 0;
-  uint32_t ef_search = 0;
-  std::optional<uint64_t> flat_threshold;
-  uint64_t max_rate = 0;
-  uint64_t quota_observations = 0;
-  uint64_t quota_bytes = 0;
-};
 
 struct SpaceChange {
   std::optional<uint32_t> ef_search;
