@@ -127,8 +127,12 @@ class RecordMaker {
 };
 
 inline std::string Hex(const void* data, size_t bytes) {
-  std::string text;
-  for (size_t i = 0; i < bytes; ++i) text += fmt::format("{:02x}", static_cast<const unsigned char*>(data)[i]);
+  std::string text(2 * bytes, '\0');
+  for (size_t i = 0; i < bytes; ++i) {
+    const unsigned char byte = static_cast<const unsigned char*>(data)[i];
+    text[2 * i] = "0123456789abcdef"[byte >> 4];
+    text[2 * i + 1] = "0123456789abcdef"[byte & 15];
+  }
   return text;
 }
 inline std::string Hex(std::string_view text) { return Hex(text.data(), text.size()); }
