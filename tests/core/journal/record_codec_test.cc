@@ -3,11 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/base/crc32c.h"
-#include "core/journal/little_endian.h"
 #include "core/journal/observation_reader.h"
 #include "tests/core/journal/bytes_file.h"
 #include "tests/core/journal/record_maker.h"
+#include "tests/core/journal/reseal.h"
 
 namespace engram {
 namespace {
@@ -114,25 +113,6 @@ TEST(RecordCodecTest, EveryFlippedByteOfARecordIsNoticed) {
   }
 }
 
-// Puts right all the CRCs, so that only the checks behind them stand between a hostile number and memory.
-void Reseal(std::vector<std::byte>& bytes) {
-  if (bytes.size() < kRecordFixedBytes) return;
-  const auto head_length = LoadLe<uint32_t>(bytes.data() + 8);
-  if (head_length >= kRecordFixedBytes && head_length <= bytes.size()) {
-    const uint64_t table = kRecordFixedBytes + uint64_t{LoadLe<uint32_t>(bytes.data() + 44)} * kTableEntryBytes;
-    uint32_t begin = head_length;
-    for (uint64_t at = kRecordFixedBytes; at + 8 <= head_length && at < table; at += kTableEntryBytes) {
-      const auto end = LoadLe<uint32_t>(bytes.data() + at);
-      if (end < begin || end > bytes.size()) break;
-      StoreLe(bytes.data() + at + 4, Crc32c(kSeed, std::span(bytes).subspan(begin, end - begin)));
-      begin = end;
-    }
-    StoreLe(bytes.data() + 4,
-            Crc32c(kSeed, std::span(bytes).subspan(kRecordFixedBytes, head_length - kRecordFixedBytes)));
-  }
-  StoreLe(bytes.data(), Crc32c(kSeed, std::span(bytes).subspan(4, kRecordFixedBytes - 4)));
-}
-
 TEST(RecordCodecTest, HostileNumbersUnderRightCrcsAreRefusedOrReadWithinBounds) {
   const uint64_t seed = testing::SeedOr(3);
   SCOPED_TRACE(fmt::format("ENGRAM_SEED={}", seed));
@@ -145,7 +125,7 @@ TEST(RecordCodecTest, HostileNumbersUnderRightCrcsAreRefusedOrReadWithinBounds) 
       const size_t at = maker.Below(3) == 0 ? maker.Below(bytes.size()) : maker.Below(kRecordFixedBytes + 40);
       bytes[std::min(at, bytes.size() - 1)] = std::byte(maker.Below(2) == 0 ? 0xff : maker.Below(256));
     }
-    Reseal(bytes);
+    testing::Reseal(bytes, kSeed);
     const absl::Status status = DecodeExactly(bytes, &decoded);
     ASSERT_TRUE(status.ok() || absl::IsDataLoss(status)) << status;
     if (status.ok()) taken += TextOf(decoded.record).size();
