@@ -5,7 +5,17 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <string_view>
 #include <utility>
+
+namespace engram {
+
+// Debian's absl has a string_view of its own. Lives as long as the status.
+inline std::string_view MessageOf(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
+}
+
+}  // namespace engram
 
 #define ENGRAM_CONCAT_INNER(a, b) a##b
 #define ENGRAM_CONCAT(a, b) ENGRAM_CONCAT_INNER(a, b)

@@ -77,7 +77,7 @@ absl::StatusOr<Manifest> ReadManifest(Directory& directory) {
   absl::StatusOr<Manifest> manifest = DecodeManifest(bytes);
   if (manifest.ok()) return manifest;
   return absl::Status(manifest.status().code(),
-                      fmt::format("{}/{}: {}", directory.path(), kManifestName, manifest.status().message()));
+                      fmt::format("{}/{}: {}", directory.path(), kManifestName, MessageOf(manifest.status())));
 }
 
 absl::Status WriteManifest(Directory& directory, const Manifest& manifest) {

@@ -22,12 +22,12 @@ class Reader {
   absl::Status Read(uint32_t seed) {
     ENGRAM_RETURN_IF_ERROR(Have(kFirstRead));
     absl::StatusOr<RecordHead> head = DecodeHead(out_.bytes, seed);
-    if (!head.ok()) return Damaged(head.status().message());
+    if (!head.ok()) return Damaged(MessageOf(head.status()));
     if (head->position != address_.position || head->type != uint8_t(RecordType::kObservations)) {
       return Damaged(fmt::format("a record of type {} with position {} is there", head->type, head->position));
     }
     ENGRAM_RETURN_IF_ERROR(Have(head->head_length));
-    if (absl::Status table = VerifyTable(out_.bytes, *head, seed); !table.ok()) return Damaged(table.message());
+    if (absl::Status table = VerifyTable(out_.bytes, *head, seed); !table.ok()) return Damaged(MessageOf(table));
     const std::optional<uint32_t> index = FindPlace(out_.bytes, *head, address_.place);
     if (!index) {
       return absl::NotFoundError(fmt::format("{}: the record at position {} does not hold place {}", file_.path(),
@@ -68,7 +68,7 @@ class Reader {
       return Damaged(fmt::format("the crc of its {} bytes is {:08x} and not {:08x}", body.size(), crc, range.crc));
     }
     absl::Status decoded = DecodeObservation(body, head.dimension, &out_.observation, &out_.tags);
-    return decoded.ok() ? decoded : Damaged(decoded.message());
+    return decoded.ok() ? decoded : Damaged(MessageOf(decoded));
   }
 
   absl::Status Damaged(std::string_view what) const {

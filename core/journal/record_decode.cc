@@ -49,13 +49,17 @@ absl::Status DecodeConfig(ByteCursor body, SpaceConfig* config, int64_t* created
 }
 
 absl::Status DecodeObservations(std::span<const std::byte> bytes, const RecordHead& head, DecodedRecord* out) {
+  // Before memory is taken for them.
+  if (uint64_t{head.bodies} * kObservationFixedBytes > head.total_length - head.head_length) {
+    return absl::DataLossError(fmt::format("{} bytes do not hold {} observations", head.total_length, head.bodies));
+  }
   out->observations.resize(head.bodies);
   for (uint32_t i = 0; i < head.bodies; ++i) {
     const BodyRange body = BodyAt(bytes, head, i);
     absl::Status decoded = DecodeObservation(bytes.subspan(body.begin, body.end - body.begin), head.dimension,
                                              &out->observations[i], &out->tags);
     if (!decoded.ok()) {
-      return absl::DataLossError(fmt::format("body {} of {}: {}", i, head.bodies, decoded.message()));
+      return absl::DataLossError(fmt::format("body {} of {}: {}", i, head.bodies, MessageOf(decoded)));
     }
   }
   // The tags lie still only now.

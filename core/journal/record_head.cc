@@ -24,7 +24,7 @@ bool KnownType(uint8_t type) {
          type == kFooterType;
 }
 
-absl::Status Damaged(std::string_view what) { return absl::DataLossError(what); }
+absl::Status Damaged(std::string_view what) { return absl::DataLossError({what.data(), what.size()}); }
 
 }  // namespace
 

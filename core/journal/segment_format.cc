@@ -26,7 +26,7 @@ constexpr size_t kSpaceCountBytes = 16;
 constexpr size_t kRecordPlaceBytes = 8;
 
 absl::Status At(const File& file, const absl::Status& status) {
-  return absl::Status(status.code(), fmt::format("{}: {}", file.path(), status.message()));
+  return absl::Status(status.code(), fmt::format("{}: {}", file.path(), MessageOf(status)));
 }
 
 uint64_t BodyBytes(const SegmentFooter& footer) {

@@ -44,7 +44,7 @@ void SegmentReader::CheckBlock(std::span<const std::byte> block) {
   for (const size_t offset : {size_t{0}, kHeaderCopyAt}) {
     const absl::StatusOr<SegmentHeader> header = DecodeHeader(block.subspan(std::min(offset, block.size())));
     if (!header.ok()) {
-      AddHarmless(offset, kHeaderBytes, header.status().message());
+      AddHarmless(offset, kHeaderBytes, MessageOf(header.status()));
     } else if (*header != header_) {
       AddHarmless(offset, kHeaderBytes, "the two headers differ");
     }
@@ -84,7 +84,7 @@ absl::StatusOr<SegmentReader::Candidate> SegmentReader::Look() {
   Candidate found;
   absl::StatusOr<RecordHead> head = DecodeHead(bytes, header_.seed);
   if (!head.ok()) {
-    found.why_not = head.status().message();
+    found.why_not = MessageOf(head.status());
     return found;
   }
   found.head = *head;
@@ -164,7 +164,7 @@ absl::StatusOr<bool> SegmentReader::Next() {
     if (!decoded.ok() && !absl::IsDataLoss(decoded)) return decoded;
     at_ += found.head.total_length;
     if (!decoded.ok()) {
-      AddDefect(offset_, length_, found.head.position, found.head.position, decoded.message());
+      AddDefect(offset_, length_, found.head.position, found.head.position, MessageOf(decoded));
       last_position_ = found.head.position;
       continue;
     }
@@ -204,10 +204,10 @@ absl::Status SegmentReader::ReadEnd(const RecordHead& head) {
   if (footer.ok()) {
     footer_ = *std::move(footer);
   } else {
-    AddHarmless(begin, head.total_length, footer.status().message());
+    AddHarmless(begin, head.total_length, MessageOf(footer.status()));
   }
   if (!whole_trailer) {
-    AddHarmless(end, size_ - end, trailer.ok() ? "the trailer does not fit the footer" : trailer.status().message());
+    AddHarmless(end, size_ - end, trailer.ok() ? "the trailer does not fit the footer" : MessageOf(trailer.status()));
   } else if (options_.sealed && end_offset_ < size_) {
     AddHarmless(end_offset_, size_ - end_offset_, "the segment goes on behind its trailer");
   }
