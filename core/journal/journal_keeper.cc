@@ -1,0 +1,162 @@
+// The part of the segmented journal that works behind the committer's back: sealing, preparing, replacing, linking.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/journal/segmented_journal.h"
+
+namespace engram {
+namespace {
+
+// When sealing failed for want of room, and to look whether readers have left a replaced segment.
+constexpr Duration kAgain{250'000};
+
+}  // namespace
+
+bool SegmentedJournal::KeepStep(MonotonicTime* next) {
+  *next = MonotonicTime::max();
+  std::shared_ptr<Segment> to_seal;
+  {
+    MutexLock lock(keeper_mu_);
+    if (!to_seal_.empty()) to_seal = to_seal_.front();
+  }
+  absl::Status status;
+  bool did = false;
+  if (to_seal != nullptr) {
+    status = Seal(to_seal);
+    // Then the next start reads its records instead of the footer; and meanwhile there may be room again.
+    if (absl::IsResourceExhausted(status)) {
+      *next = clock_->Now() + kAgain;
+      return false;
+    }
+    if (status.ok()) {
+      {
+        MutexLock lock(keeper_mu_);
+        to_seal_.erase(to_seal_.begin());
+      }
+      MutexLock lock(mu_);
+      --unsealed_;
+      room_.NotifyAll();
+      did = true;
+    }
+  } else {
+    const auto due = spares_.Prepare();
+    status = due.status();
+    if (due.ok()) *next = *due;
+    did = due.ok() && *due <= clock_->Now();
+  }
+  if (!status.ok()) Fail(status);
+  return did && status.ok();
+}
+
+void SegmentedJournal::RunKeeper(const std::stop_token& stop) {
+  while (true) {
+    MonotonicTime next;
+    const bool did = KeepStep(&next);
+    MutexLock lock(keeper_mu_);
+    if (stop.stop_requested() && (to_seal_.empty() || !did)) return;
+    if (did) continue;
+    // Nothing arrived between the step and here.
+    if (next == MonotonicTime::max()) {
+      if (to_seal_.empty() && !keep_again_) keep_.Wait(keeper_mu_);
+    } else {
+      clock_->WaitUntil(keep_, keeper_mu_, next);
+    }
+    keep_again_ = false;
+  }
+}
+
+absl::Status SegmentedJournal::Seal(const std::shared_ptr<Segment>& segment) {
+  const uint64_t end = segment->bytes();
+  std::vector<std::byte> footer;
+  EncodeFooter(segment->footer(), segment->last(), segment->header().seed, &footer);
+  ENGRAM_RETURN_IF_ERROR(segment->file().WriteAt(end, footer));
+  ENGRAM_RETURN_IF_ERROR(segment->file().Sync());
+  ENGRAM_RETURN_IF_ERROR(segment->file().Truncate(end + footer.size()));
+  ENGRAM_RETURN_IF_ERROR(segment->file().Sync());
+  segment->SetSealed(end + footer.size());
+  MutexLock lock(files_mu_);
+  manifest_.sealed_through = std::max(manifest_.sealed_through, segment->last());
+  return WriteManifest();
+}
+
+absl::Status SegmentedJournal::WriteManifest() { return engram::WriteManifest(*directory_, manifest_); }
+
+absl::StatusOr<uint64_t> SegmentedJournal::SealThrough() {
+  while (options_.stepped && Step()) {
+  }
+  uint64_t target;
+  {
+    MutexLock lock(mu_);
+    target = last_.load(std::memory_order_relaxed);
+    while (committed_ < target) {
+      if (!failed_.ok()) return failed_;
+      if (closing_ || options_.stepped) return absl::UnavailableError("the journal is closed or waits for room");
+      room_.Wait(mu_);
+    }
+    if (current_ != nullptr && offset_ > kHeaderBlockBytes) {
+      retire_wanted_ = true;
+      work_.NotifyOne();
+    }
+  }
+  while (options_.stepped && Step()) {
+  }
+  MutexLock lock(mu_);
+  while (retire_wanted_ || unsealed_ > 0) {
+    if (!failed_.ok()) return failed_;
+    if (closing_ || options_.stepped) return absl::UnavailableError("the journal is closed or waits for room");
+    room_.Wait(mu_);
+  }
+  return target;
+}
+
+absl::Status SegmentedJournal::Replace(const std::vector<std::shared_ptr<Segment>>& run, const std::string& name,
+                                       std::shared_ptr<Segment> replacement) {
+  ENGRAM_CHECK(!run.empty() && replacement->first() == run.front()->first());
+  MutexLock files(files_mu_);
+  // From here on a crash leaves the old or the new file under the first one's name; the others are covered by the new one.
+  ENGRAM_RETURN_IF_ERROR(directory_->Rename(name, run.front()->name()));
+  ENGRAM_RETURN_IF_ERROR(directory_->Sync());
+  {
+    MutexLock lock(segments_mu_);
+    for (const auto& segment : run) segments_.erase(segment->first());
+    segments_[replacement->first()] = std::move(replacement);
+  }
+  for (size_t i = 1; i < run.size(); ++i) ENGRAM_RETURN_IF_ERROR(directory_->Remove(run[i]->name()));
+  return directory_->Sync();
+}
+
+absl::StatusOr<uint64_t> SegmentedJournal::LinkInto(Directory& target) {
+  MutexLock files(files_mu_);
+  Manifest manifest = manifest_;
+  manifest.sealed_through = 0;
+  for (const auto& segment : segments()) {
+    if (!segment->sealed()) break;
+    ENGRAM_RETURN_IF_ERROR(directory_->LinkInto(segment->name(), target, segment->name()));
+    manifest.sealed_through = segment->last();
+  }
+  if (!manifest.checkpoint.empty()) {
+    const absl::Status linked = directory_->LinkInto(manifest.checkpoint, target, manifest.checkpoint);
+    // A checkpoint is a cache: without it the copy only starts more slowly.
+    if (!linked.ok()) manifest.checkpoint.clear();
+  }
+  ENGRAM_RETURN_IF_ERROR(engram::WriteManifest(target, manifest));
+  ENGRAM_RETURN_IF_ERROR(target.Sync());
+  return manifest.sealed_through;
+}
+
+absl::Status SegmentedJournal::SetCheckpoint(const std::string& name) {
+  MutexLock lock(files_mu_);
+  const std::string before = std::exchange(manifest_.checkpoint, name);
+  ENGRAM_RETURN_IF_ERROR(WriteManifest());
+  if (!before.empty() && before != name) directory_->Remove(before).IgnoreError();
+  return absl::OkStatus();
+}
+
+std::string SegmentedJournal::checkpoint() const {
+  MutexLock lock(files_mu_);
+  return manifest_.checkpoint;
+}
+
+}  // namespace engram

@@ -1,0 +1,308 @@
+// How the segmented journal finds out what is there: opening, cutting the tail, replaying.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <random>
+
+#include "core/base/check.h"
+#include "core/journal/segment_reader.h"
+#include "core/journal/segmented_journal.h"
+
+namespace engram {
+namespace {
+
+constexpr std::string_view kLockName = "LOCK";
+
+uint64_t RandomId() {
+  std::random_device device;
+  return ((uint64_t{device()} << 32) | device()) | 1;
+}
+
+JournalDefect Named(const std::string& file, const SegmentDefect& defect) {
+  JournalDefect named;
+  named.file = file;
+  named.offset = defect.offset;
+  named.bytes = defect.length;
+  if (defect.loses_records()) {
+    named.first = defect.first_missing;
+    named.last = defect.last_missing;
+  }
+  named.what = defect.what;
+  return named;
+}
+
+// Nothing is lost: a segment that was never sealed ends in bytes that are no record.
+bool EndsThere(const SegmentDefect& defect, const Segment& segment) {
+  return !defect.loses_records() && defect.offset >= segment.bytes();
+}
+
+Segment::Added Summarize(const SegmentReader& reader) {
+  Segment::Added added = Segment::Summarize(reader.record().record, reader.record().position);
+  added.offset = reader.offset();
+  return added;
+}
+
+}  // namespace
+
+std::string JournalDefect::Render() const {
+  std::string where = file;
+  if (bytes != 0) where += fmt::format(" at byte {} ({} bytes)", offset, bytes);
+  if (first != 0 && first == last) where += fmt::format(": position {}", first);
+  if (first != 0 && first != last) where += fmt::format(": positions {}..{}", first, last);
+  return where + ": " + what;
+}
+
+absl::StatusOr<std::unique_ptr<SegmentedJournal>> SegmentedJournal::Open(Directory* directory,
+                                                                         const JournalOptions& options, Clock* clock,
+                                                                         JournalObserver* observer) {
+  std::unique_ptr<SegmentedJournal> journal(new SegmentedJournal(directory, options, clock, observer));
+  ENGRAM_RETURN_IF_ERROR(journal->Load());
+  return journal;
+}
+
+absl::Status SegmentedJournal::LoadManifest(const std::vector<std::string>& names) {
+  MutexLock lock(files_mu_);
+  auto manifest = ReadManifest(*directory_);
+  if (manifest.ok()) {
+    manifest_ = *std::move(manifest);
+  } else if (absl::IsFailedPrecondition(manifest.status())) {
+    return manifest.status();
+  } else {
+    const bool fresh = absl::IsNotFound(manifest.status());
+    // Each segment names the journal it is of, so a lost manifest can be made again.
+    for (const std::string& name : names) {
+      if (!SegmentPosition(name)) continue;
+      ENGRAM_ASSIGN_OR_RETURN(const auto file, directory_->Open(name, Directory::Mode::kRead));
+      const auto header = ReadHeader(*file);
+      if (!header.ok()) continue;
+      manifest_.lineage = header->lineage;
+      JournalDefect defect;
+      defect.file = kManifestName;
+      defect.what = fresh ? "is missing; made again from the segments"
+                          : std::string(manifest.status().message()) + "; made again from the segments";
+      NoteDefect(std::move(defect));
+      break;
+    }
+    if (manifest_.lineage == 0) {
+      if (!fresh) return manifest.status();
+      manifest_.lineage = RandomId();
+    }
+    manifest_.journal_id = manifest_.lineage;
+    ENGRAM_RETURN_IF_ERROR(WriteManifest());
+  }
+  lineage_ = manifest_.lineage;
+  manifest_id_ = manifest_.journal_id;
+  return absl::OkStatus();
+}
+
+absl::Status SegmentedJournal::Load() {
+  ENGRAM_ASSIGN_OR_RETURN(lock_, directory_->Lock(kLockName));
+  ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::string> names, directory_->List());
+  for (const std::string& name : names) {
+    // What a crash left half-written, under a name of its own.
+    if (name.ends_with(".tmp")) ENGRAM_RETURN_IF_ERROR(directory_->Remove(name));
+  }
+  ENGRAM_RETURN_IF_ERROR(LoadManifest(names));
+  ENGRAM_RETURN_IF_ERROR(spares_.Adopt(names));
+  std::vector<std::string> segments;
+  for (const std::string& name : names) {
+    if (SegmentPosition(name)) segments.push_back(name);
+  }
+  // Names are as long as each other, so they sort as their positions do.
+  std::sort(segments.begin(), segments.end());
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const std::optional<uint64_t> next = i + 1 < segments.size() ? SegmentPosition(segments[i + 1]) : std::nullopt;
+    ENGRAM_RETURN_IF_ERROR(LoadSegment(segments[i], next));
+  }
+  CheckContinuity();
+  MutexLock lock(files_mu_);
+  // The last one that is there may have been cut short by a crash before the manifest spoke of it.
+  manifest_.sealed_through = std::max(manifest_.sealed_through, last());
+  ENGRAM_RETURN_IF_ERROR(WriteManifest());
+  return directory_->Sync();
+}
+
+absl::Status SegmentedJournal::LoadSegment(const std::string& name, std::optional<uint64_t> next) {
+  const uint64_t first = *SegmentPosition(name);
+  if (first <= last()) {
+    // A rewrite put its records into the one before, and a crash came between the renaming and this removal.
+    return directory_->Remove(name);
+  }
+  ENGRAM_ASSIGN_OR_RETURN(std::shared_ptr<File> file, directory_->Open(name, Directory::Mode::kReadWrite));
+  const auto header = ReadHeader(*file);
+  if (absl::IsFailedPrecondition(header.status())) return header.status();
+  if (header.ok() && header->lineage != lineage_) {
+    return absl::FailedPreconditionError(fmt::format("{} is a segment of journal {:016x}, this directory's is {:016x}",
+                                                     file->path(), header->lineage, lineage_));
+  }
+  if (!header.ok() || header->first_position != first) {
+    JournalDefect defect;
+    defect.file = name;
+    defect.first = first;
+    if (next) defect.last = *next - 1;
+    defect.what = header.ok() ? fmt::format("its header says position {}", header->first_position)
+                              : std::string(header.status().message());
+    NoteDefect(std::move(defect));
+    // Its name is taken, whatever is in it.
+    last_.store(next ? *next - 1 : first, std::memory_order_release);
+    return absl::OkStatus();
+  }
+  auto footer = ReadFooter(*file, *header);
+  if (footer.ok() && (!next || footer->last_position + 1 >= *next)) {
+    ENGRAM_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+    last_.store(footer->last_position, std::memory_order_release);
+    auto segment = std::make_shared<Segment>(name, std::move(file), *header, *std::move(footer), size, /*sealed=*/true);
+    MutexLock lock(segments_mu_);
+    segments_[first] = std::move(segment);
+    return absl::OkStatus();
+  }
+  return ReadUnsealed(name, std::move(file), *header, next);
+}
+
+absl::Status SegmentedJournal::ReadUnsealed(const std::string& name, std::shared_ptr<File> file,
+                                            const SegmentHeader& header, std::optional<uint64_t> next) {
+  SegmentReader::Options how;
+  // With a later segment there, all of this one had been synced.
+  how.sealed = next.has_value();
+  if (next) how.last_position = *next - 1;
+  SegmentReader reader(*file, how);
+  ENGRAM_RETURN_IF_ERROR(reader.Open());
+  std::vector<std::pair<Segment::Added, uint64_t>> found;
+  while (true) {
+    ENGRAM_ASSIGN_OR_RETURN(const bool more, reader.Next());
+    if (!more) break;
+    found.emplace_back(Summarize(reader), reader.offset() + reader.length());
+  }
+  // A record that was lost without having been synced, and all behind it, reached the disk out of order before a power
+  // cut and was never acknowledged.
+  uint64_t cut = UINT64_MAX;
+  for (const SegmentDefect& defect : reader.defects()) {
+    if (!next && defect.loses_records() && !defect.was_durable()) {
+      cut = defect.first_missing;
+      break;
+    }
+  }
+  SegmentFooter empty;
+  empty.first_position = header.first_position;
+  empty.last_position = header.first_position - 1;
+  auto segment = std::make_shared<Segment>(name, file, header, empty, kHeaderBlockBytes, /*sealed=*/false);
+  for (const auto& [added, end] : found) {
+    if (added.position < cut) segment->Add(added, end);
+  }
+  bool damaged = false;
+  for (const SegmentDefect& defect : reader.defects()) {
+    if (defect.loses_records() && defect.first_missing == cut) break;
+    if (EndsThere(defect, *segment)) continue;
+    damaged = true;
+    NoteDefect(Named(name, defect));
+  }
+  uint64_t through = next ? *next - 1 : cut != UINT64_MAX ? cut - 1 : std::max(segment->last(), reader.last_position());
+  if (through < header.first_position && !damaged) {
+    // Opened and never written to: an ordinary end of the daemon.
+    return directory_->Remove(name);
+  }
+  segment->SetLast(through);
+  last_.store(through, std::memory_order_release);
+  if (damaged) {
+    // Left as it is: what is in it is evidence, and perhaps somebody can read more of it than this.
+    segment->SetSealed(segment->bytes());
+  } else {
+    ENGRAM_RETURN_IF_ERROR(CutAndSeal(*segment));
+  }
+  MutexLock lock(segments_mu_);
+  segments_[segment->first()] = std::move(segment);
+  return absl::OkStatus();
+}
+
+absl::Status SegmentedJournal::CutAndSeal(Segment& segment) {
+  const uint64_t end = segment.bytes();
+  std::vector<std::byte> footer;
+  EncodeFooter(segment.footer(), segment.last(), segment.header().seed, &footer);
+  ENGRAM_RETURN_IF_ERROR(segment.file().Truncate(end));
+  ENGRAM_RETURN_IF_ERROR(segment.file().Sync());
+  absl::Status status = segment.file().WriteAt(end, footer);
+  if (status.ok()) status = segment.file().Sync();
+  // Without room for a footer the next start reads the records instead.
+  if (!status.ok() && !absl::IsResourceExhausted(status)) return status;
+  segment.SetSealed(status.ok() ? end + footer.size() : end);
+  return absl::OkStatus();
+}
+
+void SegmentedJournal::NoteDefect(JournalDefect defect) const {
+  MutexLock lock(segments_mu_);
+  // A damaged place is met again and again; it is one defect.
+  constexpr size_t kMost = 1000;
+  const bool known = std::any_of(defects_.begin(), defects_.end(), [&](const JournalDefect& d) {
+    return d.file == defect.file && d.offset == defect.offset && d.first <= defect.first && defect.last <= d.last;
+  });
+  if (!known && defects_.size() < kMost) defects_.push_back(std::move(defect));
+}
+
+void SegmentedJournal::CheckContinuity() {
+  uint64_t covered = 0;
+  const auto missing = [&](uint64_t first, uint64_t last) {
+    JournalDefect defect;
+    defect.file = SegmentName(first);
+    defect.first = first;
+    defect.last = last;
+    defect.what = "no segment covers these positions";
+    NoteDefect(std::move(defect));
+  };
+  const auto named = [&](uint64_t first) {
+    const auto defects = this->defects();
+    return std::any_of(defects.begin(), defects.end(),
+                       [&](const JournalDefect& d) { return d.file == SegmentName(first) && d.first == first; });
+  };
+  for (const auto& segment : segments()) {
+    if (segment->first() > covered + 1 && !named(covered + 1)) missing(covered + 1, segment->first() - 1);
+    covered = segment->last();
+  }
+  uint64_t sealed_through;
+  {
+    MutexLock lock(files_mu_);
+    sealed_through = manifest_.sealed_through;
+  }
+  if (sealed_through > covered && !named(covered + 1)) missing(covered + 1, sealed_through);
+  // New records must not take positions that a lost one may have had.
+  last_.store(std::max(last(), sealed_through), std::memory_order_release);
+}
+
+uint64_t SegmentedJournal::ReplayBytes(uint64_t after) const {
+  uint64_t bytes = 0;
+  for (const auto& segment : segments()) {
+    if (segment->last() > after) bytes += segment->bytes();
+  }
+  return bytes;
+}
+
+absl::Status SegmentedJournal::Replay(uint64_t after,
+                                      const std::function<absl::Status(const JournalRecord&, uint64_t)>& sink,
+                                      const std::function<void(uint64_t)>& progress) {
+  uint64_t before = 0;
+  for (const auto& segment : segments()) {
+    if (segment->last() <= after) continue;
+    SegmentReader reader(segment->file(), {.sealed = true, .last_position = segment->last()});
+    ENGRAM_RETURN_IF_ERROR(reader.Open());
+    uint64_t told = 0;
+    while (true) {
+      ENGRAM_ASSIGN_OR_RETURN(const bool more, reader.Next());
+      if (!more) break;
+      const uint64_t position = reader.record().position;
+      if (position > segment->last()) break;
+      if (position > after) ENGRAM_RETURN_IF_ERROR(sink(reader.record().record, position));
+      constexpr uint64_t kStep = 1 << 20;
+      if (reader.offset() - told >= kStep) {
+        told = reader.offset();
+        progress(before + told);
+      }
+    }
+    for (const SegmentDefect& defect : reader.defects()) {
+      if (!EndsThere(defect, *segment)) NoteDefect(Named(segment->name(), defect));
+    }
+    before += segment->bytes();
+    progress(before);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace engram

@@ -1,0 +1,155 @@
+#include "core/journal/spare_segments.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace engram {
+namespace {
+
+constexpr std::string_view kPrefix = "spare-";
+// While it is being filled; a life that finds one removes it.
+constexpr std::string_view kHalfDone = ".filling";
+constexpr uint64_t kPiece = uint64_t{1} << 20;
+// How soon to look again whether the disk has room.
+constexpr Duration kRoomCheck{250'000};
+
+uint64_t NumberOf(std::string_view name) {
+  uint64_t number = 0;
+  const char* const begin = name.data() + kPrefix.size();
+  std::from_chars(begin, name.data() + name.size(), number);
+  return number;
+}
+
+}  // namespace
+
+SpareSegments::SpareSegments(Directory* directory, const Options& options, Clock* clock)
+    : directory_(directory), options_(options), clock_(clock) {}
+
+bool SpareSegments::IsSpare(std::string_view name) { return name.substr(0, kPrefix.size()) == kPrefix; }
+
+absl::Status SpareSegments::Adopt(const std::vector<std::string>& names) {
+  MutexLock lock(mu_);
+  for (const std::string& name : names) {
+    if (!IsSpare(name)) continue;
+    next_number_ = std::max(next_number_, NumberOf(name) + 1);
+    bool keep = name.find(kHalfDone) == std::string::npos && ready_.size() < options_.count;
+    if (keep) {
+      ENGRAM_ASSIGN_OR_RETURN(const auto file, directory_->Open(name, Directory::Mode::kRead));
+      ENGRAM_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+      keep = size == options_.segment_bytes;
+    }
+    if (keep) {
+      ready_.push_back(name);
+    } else {
+      ENGRAM_RETURN_IF_ERROR(directory_->Remove(name));
+    }
+  }
+  reading_.ready = ready_.size();
+  return absl::OkStatus();
+}
+
+std::string SpareSegments::NextName() { return fmt::format("{}{:06}", kPrefix, next_number_++); }
+
+absl::StatusOr<SpareSegments::Spare> SpareSegments::Take() {
+  Spare spare;
+  {
+    MutexLock lock(mu_);
+    if (!ready_.empty()) {
+      spare.name = std::move(ready_.front());
+      ready_.pop_front();
+      reading_.ready = ready_.size();
+      ++reading_.taken_prepared;
+      spare.prepared = true;
+    }
+  }
+  if (spare.prepared) {
+    ENGRAM_ASSIGN_OR_RETURN(spare.file, directory_->Open(spare.name, Directory::Mode::kReadWrite));
+    return spare;
+  }
+  ENGRAM_ASSIGN_OR_RETURN(const DiskSpace space, directory_->Space());
+  if (space.free_bytes < options_.least_free_bytes + options_.segment_bytes) {
+    return absl::ResourceExhaustedError(
+        fmt::format("{} has {} bytes free, {} are kept free and a segment takes {}", directory_->path(),
+                    space.free_bytes, options_.least_free_bytes, options_.segment_bytes));
+  }
+  {
+    MutexLock lock(mu_);
+    spare.name = NextName();
+    ++reading_.taken_empty;
+  }
+  ENGRAM_ASSIGN_OR_RETURN(spare.file, directory_->Open(spare.name, Directory::Mode::kCreate));
+  return spare;
+}
+
+absl::Status SpareSegments::Recycle(const std::string& name) {
+  ENGRAM_ASSIGN_OR_RETURN(const auto file, directory_->Open(name, Directory::Mode::kRead));
+  ENGRAM_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  std::string spare;
+  {
+    MutexLock lock(mu_);
+    if (size == options_.segment_bytes && ready_.size() < options_.count) spare = NextName();
+  }
+  if (spare.empty()) return directory_->Remove(name);
+  ENGRAM_RETURN_IF_ERROR(directory_->Rename(name, spare));
+  MutexLock lock(mu_);
+  ready_.push_back(std::move(spare));
+  reading_.ready = ready_.size();
+  ++reading_.recycled;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<MonotonicTime> SpareSegments::Prepare() {
+  const MonotonicTime now = clock_->Now();
+  if (filling_ == nullptr) {
+    {
+      MutexLock lock(mu_);
+      if (ready_.size() >= options_.count) return MonotonicTime::max();
+    }
+    ENGRAM_ASSIGN_OR_RETURN(const DiskSpace space, directory_->Space());
+    if (space.free_bytes < options_.least_free_bytes + 2 * options_.segment_bytes) return now + kRoomCheck;
+    {
+      MutexLock lock(mu_);
+      filling_name_ = NextName();
+    }
+    ENGRAM_ASSIGN_OR_RETURN(filling_, directory_->Open(filling_name_ + std::string(kHalfDone), Directory::Mode::kCreate));
+    filled_ = 0;
+    next_piece_ = now;
+    zeros_.resize(std::min(kPiece, options_.segment_bytes));
+  }
+  if (now < next_piece_) return next_piece_;
+  const uint64_t piece = std::min<uint64_t>(zeros_.size(), options_.segment_bytes - filled_);
+  absl::Status status = filling_->WriteAt(filled_, std::span(zeros_).first(piece));
+  // Synced piece by piece, or the last sync would hold up the log's own for a quarter of a gigabyte.
+  if (status.ok()) status = filling_->Sync();
+  if (!status.ok()) {
+    filling_.reset();
+    directory_->Remove(filling_name_ + std::string(kHalfDone)).IgnoreError();
+    // The disk is full, or says so: it is looked at again, and the log's own writes say what is the matter.
+    return now + kRoomCheck;
+  }
+  filled_ += piece;
+  next_piece_ = std::max(now, next_piece_ + Duration(piece * 1'000'000 / std::max<uint64_t>(options_.bytes_per_second, 1)));
+  const bool done = filled_ == options_.segment_bytes;
+  if (done) {
+    filling_.reset();
+    zeros_ = {};
+    ENGRAM_RETURN_IF_ERROR(directory_->Rename(filling_name_ + std::string(kHalfDone), filling_name_));
+    ENGRAM_RETURN_IF_ERROR(directory_->Sync());
+  }
+  MutexLock lock(mu_);
+  reading_.zero_bytes += piece;
+  if (!done) return next_piece_;
+  ready_.push_back(filling_name_);
+  reading_.ready = ready_.size();
+  return now;
+}
+
+SpareSegments::Reading SpareSegments::Read() const {
+  MutexLock lock(mu_);
+  return reading_;
+}
+
+}  // namespace engram
