@@ -9,11 +9,13 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/status.h"
 #include "index/graph.h"
 #include "index/id_map.h"
 #include "index/kernels.h"
 #include "index/similarity.h"
 #include "index/slab.h"
+#include "index/slab_image.h"
 #include "index/top_k.h"
 
 namespace engram {
@@ -39,6 +41,14 @@ class SlabSpaceIndex final : public SpaceIndex {
   bool ForgetOrdinal(Ordinal ordinal) override;
 
   uint32_t Link(uint32_t most, const std::function<bool()>& yield) override;
+  absl::Status AttachGraph(ImageSource& source) override;
+
+  // Before anybody else knows the index.
+  absl::Status Load(ImageSource& source);
+  absl::Status SaveRows(IndexView view, ImageSink& sink) const override {
+    return engram::SaveRows(slab_, options_.metric, view.visible, sink);
+  }
+  absl::Status SaveGraph(IndexView view, ImageSink& sink) const override;
 
   IndexView Pin() const override { return {slab_.size()}; }
   SearchResult Search(const SearchRequest& request, IndexView view) const override;
@@ -70,6 +80,9 @@ class SlabSpaceIndex final : public SpaceIndex {
 
   // Constant after construction.
   const IndexOptions options_;
+  GraphOptions graph_options() const {
+    return {options_.max_connections, options_.ef_construction, options_.seed};
+  }
 
   // Own synchronisation: a writer's side and readers' side each.
   Slab slab_;
@@ -153,9 +166,8 @@ uint32_t SlabSpaceIndex::Link(uint32_t most, const std::function<bool()>& yield)
   if (!graph_owner_ && live() <= options_.flat_threshold) return 0;
   const Ordinal visible = slab_.size();
   if (!graph_owner_) {
-    const GraphOptions options = {options_.max_connections, options_.ef_construction, options_.seed};
     try {
-      graph_owner_ = std::make_unique<Graph>(slab_, similarity_, options, std::bit_ceil(std::min(visible, 1u << 30)));
+      graph_owner_ = std::make_unique<Graph>(slab_, similarity_, graph_options(), std::bit_ceil(std::min(visible, 1u << 30)));
     } catch (const std::bad_alloc&) {
       return 0;
     }
@@ -174,6 +186,30 @@ uint32_t SlabSpaceIndex::Link(uint32_t most, const std::function<bool()>& yield)
     linked_.store(at + 1, std::memory_order_release);
   }
   return at - begin;
+}
+
+absl::Status SlabSpaceIndex::AttachGraph(ImageSource& source) {
+  if (graph_owner_) return absl::FailedPreconditionError("the space has a graph already");
+  ENGRAM_ASSIGN_OR_RETURN(Graph::Loaded loaded, Graph::Load(slab_, similarity_, graph_options(), source));
+  if (!loaded.graph) return absl::OkStatus();
+  graph_owner_ = std::move(loaded.graph);
+  graph_.store(graph_owner_.get(), std::memory_order_release);
+  linked_.store(loaded.end, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+absl::Status SlabSpaceIndex::Load(ImageSource& source) {
+  ENGRAM_ASSIGN_OR_RETURN(const uint64_t live,
+                          engram::LoadRows(source, options_.metric, similarity_, slab_, arena_, ids_));
+  live_.store(live, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+absl::Status SlabSpaceIndex::SaveGraph(IndexView view, ImageSink& sink) const {
+  // Before the graph: what lies below is in it, links and all.
+  const Ordinal linked = std::min(linked_.load(std::memory_order_acquire), view.visible);
+  const Graph* const graph = graph_.load(std::memory_order_acquire);
+  return graph != nullptr ? graph->Save(linked, sink) : Graph::SaveNone(graph_options(), sink);
 }
 
 std::optional<Ordinal> SlabSpaceIndex::Find(std::string_view id, IndexView view) const {
@@ -279,6 +315,12 @@ uint64_t SlabSpaceIndex::resident_bytes() const {
 
 std::unique_ptr<SpaceIndex> SpaceIndex::Create(const IndexOptions& options) {
   return std::make_unique<SlabSpaceIndex>(options);
+}
+
+absl::StatusOr<std::unique_ptr<SpaceIndex>> SpaceIndex::LoadRows(const IndexOptions& options, ImageSource& source) {
+  auto index = std::make_unique<SlabSpaceIndex>(options);
+  ENGRAM_RETURN_IF_ERROR(index->Load(source));
+  return index;
 }
 
 }  // namespace engram

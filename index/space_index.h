@@ -6,13 +6,17 @@
 //
 // Threads:
 //   writer   one at a time, the caller sees to it: Append, Forget, ForgetOrdinal.
-//   linker   one at a time, beside the writer and the readers: Link.
+//   linker   one at a time, beside the writer and the readers: Link, AttachGraph.
 //   readers  any number at any time: everything const.
 // Ownership: owns its memory; results hold copies (ids of hits are views that live as long as the index).
 // Blocking:  readers wait for a node's links or, in the graph, for an entry-point change; never for a writer's batch.
-// Errors:    std::bad_alloc may leave Append, and then nothing has changed. All other input is the caller's to validate.
+// Errors:    std::bad_alloc may leave Append, and then nothing has changed. An image may be anything: a bad one is a
+//            status. All other input is the caller's to validate.
 // Why:       docs/architecture.md, "life of a recall"; the graph is a cache that catches up.
 #pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <functional>
@@ -23,6 +27,7 @@
 #include <vector>
 
 #include "core/base/types.h"
+#include "index/image.h"
 
 namespace engram {
 
@@ -80,6 +85,10 @@ class SpaceIndex {
   };
 
   static std::unique_ptr<SpaceIndex> Create(const IndexOptions& options);
+  // The index whose rows SaveRows wrote, all of it tail; it serves at once, and AttachGraph or Link makes it fast.
+  // DATA_LOSS for what is no image, FAILED_PRECONDITION for one of another version, metric or dimension,
+  // RESOURCE_EXHAUSTED when memory is out.
+  static absl::StatusOr<std::unique_ptr<SpaceIndex>> LoadRows(const IndexOptions& options, ImageSource& source);
   virtual ~SpaceIndex() = default;
 
   // --- writer ---
@@ -96,7 +105,18 @@ class SpaceIndex {
   // between two. Returns how far `linked` moved. Does nothing while the space is below flat_threshold.
   virtual uint32_t Link(uint32_t most, const std::function<bool()>& yield) = 0;
 
+  // Takes over the graph that SaveGraph wrote beside the rows this index was loaded from; ordinals beyond it stay tail.
+  // After an error the index is as before, and Link begins from 0: DATA_LOSS and so on as LoadRows,
+  // FAILED_PRECONDITION also for another number of connections, or when there is a graph already.
+  virtual absl::Status AttachGraph(ImageSource& source) = 0;
+
   // --- readers ---
+
+  // Write an image of the ordinals `view` shows: what is forgotten by now is, what dies later lives. The same rows give
+  // the same bytes. Save the graph with the same view and soon after the rows: it holds what is linked by then, and the
+  // further linking has got beyond the view, the more links are replaced by others.
+  virtual absl::Status SaveRows(IndexView view, ImageSink& sink) const = 0;
+  virtual absl::Status SaveGraph(IndexView view, ImageSink& sink) const = 0;
 
   virtual IndexView Pin() const = 0;
   virtual SearchResult Search(const SearchRequest& request, IndexView view) const = 0;

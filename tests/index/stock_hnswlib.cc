@@ -1,6 +1,6 @@
 #include "tests/index/stock_hnswlib.h"
 
-// The header defines functions that are not inline, and index/graph.cc has them already: here they go by other names.
+// Its functions and classes go by other names here than in index/graph_links.h, which leaves its kernels out.
 // This file is compiled for the processor it runs on, or the library would leave its AVX kernels out.
 #define hnswlib stock_hnswlib
 #define cpuid stock_cpuid
