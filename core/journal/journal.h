@@ -1,44 +1,70 @@
 // The log of record: every change of every space, in one order. A position in it is a token.
 //
-// Threads:  Append from any thread; records of one space come in the order of its callers. Ownership: copies what it keeps.
-// Blocking: Append until the record is committed under durability(). Errors: a failed Append left no record behind.
+// Threads:  Append and Read from any thread; records of one space come in the order of its callers. The sink is called by
+//           one thread at a time, in the order of positions.
+// Ownership: Append copies what it keeps of the record and owns the pending until the sink takes it. The sink outlives
+//           the journal's Close.
+// Blocking: Append while the open group is full and the one before it is being synced, or while the disk is full. Close
+//           until everything appended has been committed or given up.
+// Errors:   a failed Append left no record behind. A journal that cannot keep its promise (an fsync that failed) calls
+//           on_fatal of its options and commits nothing any more.
 // Why:      apply is a function of the committed log, so recovery, replicas and normal running are one path; what the log
 //           is (memory, segments on disk, a broker's topic) stays behind this interface.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <string_view>
 
+#include "core/base/clock.h"
 #include "core/base/status.h"
 #include "core/base/types.h"
+#include "core/journal/record.h"
+#include "core/journal/stored_observation.h"
 
 namespace engram {
 
-enum class RecordType : uint8_t { kObservations, kTombstones, kSpaceCreated, kSpaceDropped };
+// What the appender wants back when its record is committed: the batch itself, so that it need not be read again.
+class PendingCommit {
+ public:
+  virtual ~PendingCommit() = default;
+};
 
-// One record: atomic, one space. Views live as long as the call.
-struct JournalRecord {
-  RecordType type = RecordType::kObservations;
-  std::string_view space;
-  // What was observed; with kTombstones only the ids are set.
-  std::span<const ObservationView> observations;
+struct CommittedRecord {
+  uint64_t position = 0;
+  std::unique_ptr<PendingCommit> pending;
+  MonotonicTime durable_at{};
+};
 
-  // What the record holds, framing aside.
-  uint64_t bytes() const;
+// Takes what is committed under the journal's durability.
+class CommitSink {
+ public:
+  virtual ~CommitSink() = default;
+  // Consecutive positions after those of the call before. Takes the pendings. May wait; does not throw.
+  virtual void Committed(std::span<CommittedRecord> records) noexcept = 0;
 };
 
 class Journal {
  public:
   virtual ~Journal() = default;
 
-  // Commits the record; its position, dense from 1.
-  virtual absl::StatusOr<uint64_t> Append(const JournalRecord& record) = 0;
+  // From now on records can be appended. Called once, after Replay (if there is anything to replay).
+  virtual void Start(CommitSink* sink) = 0;
+  // Puts the record into the log and answers its position, dense from 1; the sink hears of it when it is committed.
+  virtual absl::StatusOr<uint64_t> Append(const JournalRecord& record, std::unique_ptr<PendingCommit> pending) = 0;
+  // Commits what was appended, then takes no more: Append is UNAVAILABLE. What waits for a full disk is given up.
+  virtual void Close() = 0;
+
   // The last position handed out; 0 before the first.
   virtual uint64_t last() const = 0;
   virtual Durability durability() const = 0;
   // Names this log in tokens; never 0.
   virtual uint64_t id() const = 0;
+
+  // The journal keeps what was appended, so nobody else needs to keep contents.
+  virtual bool keeps_records() const = 0;
+  // NOT_FOUND: it was rewritten away. DATA_LOSS: it is damaged, and the message says where.
+  virtual absl::Status Read(RecordAddress address, StoredObservation* out) const = 0;
 };
 
 }  // namespace engram
