@@ -56,7 +56,7 @@ class EngineMetrics : public ::testing::Test {
   Engine& engine() {
     if (engine_ == nullptr) {
       metrics_.emplace(settings_.num_workers, 50);
-      auto journal = std::make_unique<GatedJournal>();
+      auto journal = std::make_unique<GatedJournal>(clock_);
       journal_ = journal.get();
       EngineDeps deps;
       deps.clock = clock_;
@@ -64,6 +64,7 @@ class EngineMetrics : public ::testing::Test {
       deps.metrics = &*metrics_;
       deps.journal = std::move(journal);
       engine_ = Engine::Create(std::make_shared<const Settings>(settings_), std::move(deps));
+      engine_->Start();
     }
     return *engine_;
   }
@@ -137,6 +138,8 @@ class EngineMetrics : public ::testing::Test {
   // Before the first use of engine().
   Settings settings_;
   RealClock real_clock_;
+  // The engine outlives the test's body, so a clock it uses lives here.
+  FakeClock fake_clock_;
   Clock* clock_ = &real_clock_;
 
   Waker waker_;
@@ -175,6 +178,16 @@ TEST_F(EngineMetrics, ObservationsByPriorityTheirTimesAndTheJournal) {
   Expect(MetricId::kJournalBytes, {}, static_cast<double>(journal().bytes));
 }
 
+TEST_F(EngineMetrics, RecordsOfBatchesAreUsedAgain) {
+  for (int i = 0; i < 3; ++i) {
+    MustObserve("notes", Observations(1));
+    Drain();
+  }
+  Scrape();
+  Expect(MetricId::kCommitFallbacks, {}, 1);
+  Expect(MetricId::kCommitReuses, {}, 2);
+}
+
 TEST_F(EngineMetrics, BatchesAndWhatIsInThem) {
   MustObserve("alpha", Observations(30));
   MustObserve("alpha", Observations(12));
@@ -188,7 +201,7 @@ TEST_F(EngineMetrics, BatchesAndWhatIsInThem) {
 }
 
 TEST_F(EngineMetrics, RefusalsOfWhatWasSent) {
-  FakeClock clock;
+  FakeClock& clock = fake_clock_;
   clock_ = &clock;
   ASSERT_TRUE(engine().CreateSpace("limited", {.dimension = 2, .max_rate = 20}).ok());
   ASSERT_TRUE(engine().CreateSpace("small", {.dimension = 2, .quota_observations = 10}).ok());
@@ -289,7 +302,7 @@ TEST_F(EngineMetrics, BatchesThatFailAndTheOnesToBlame) {
   Expect(MetricId::kRejected, Space("notes", "reason", "invalid"), 1);  // An id twice in a batch.
   Expect(MetricId::kObservations, Space("notes", "priority", "normal"), 3);
   ExpectCount(MetricId::kObservationLatency, Space("notes"), 3);
-  Expect(MetricId::kJournalRecords, {}, 3);
+  Expect(MetricId::kJournalRecords, {}, 4);  // And the space's creation.
 }
 
 TEST_F(EngineMetrics, StolenBatchesCountForTheThief) {
@@ -328,7 +341,7 @@ TEST_F(EngineMetrics, StolenBatchesCountForTheThief) {
 }
 
 TEST_F(EngineMetrics, UtilizationIsTheBusyShareSinceTheLastScrape) {
-  FakeClock clock;
+  FakeClock& clock = fake_clock_;
   clock_ = &clock;
   const auto notes = Open("notes");
   Scrape();
