@@ -140,7 +140,7 @@ void CommitLog::Committed(std::span<CommittedRecord> records) noexcept {
   uint64_t bytes = 0;
   for (const CommittedRecord& record : records) bytes += static_cast<LogCommit&>(*record.pending).payload_bytes_;
   metrics_->process().Add(MetricId::kJournalRecords, records.size());
-  metrics_->process().Add(MetricId::kJournalBytes, bytes);
+  metrics_->process().Add(MetricId::kJournalPayload, bytes);
   applier_.Committed(records);
 }
 

@@ -47,6 +47,7 @@ grpc::Status AdminService::GetStatus(grpc::ServerContext*, const v1::GetStatusRe
   response->set_profile(deps_.engine->settings()->profile);
   response->set_durability(static_cast<v1::Durability>(deps_.engine->durability()));
   response->set_draining(status.draining);
+  response->set_recovered(deps_.recovered());
 
   response->set_queue_depth(status.queue_depth);
   response->set_queue_capacity(status.queue_capacity);

@@ -34,6 +34,8 @@ class AdminService final : public v1::AdminService::Service {
     LoadSampler* sampler;
     Clock* clock;
     std::function<absl::StatusOr<ReloadOutcome>()> reload;
+    // How much of the journal has been read, 0..1; 1: the daemon serves.
+    std::function<double()> recovered;
   };
 
   explicit AdminService(Deps deps);

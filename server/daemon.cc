@@ -60,14 +60,37 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
   daemon->metrics_->AddGaugeSource(ProcessGauges());
   daemon->pool_ = std::make_unique<FramePool>(kPooledBytes, &daemon->metrics_->process());
   daemon->executor_ = MakeTbbExecutor(static_cast<unsigned>(settings.num_workers));
-  daemon->engine_ = Engine::Create(
-      std::make_shared<const Settings>(settings),
-      {.clock = &daemon->clock_, .executor = daemon->executor_.get(), .metrics = daemon->metrics_.get()});
-  daemon->engine_->Start();
+  ENGRAM_RETURN_IF_ERROR(daemon->OpenEngine());
   daemon->sampler_ = std::make_unique<LoadSampler>(daemon->engine_.get(), daemon->metrics_.get(), &daemon->clock_);
   ENGRAM_RETURN_IF_ERROR(daemon->StartExporter());
   ENGRAM_RETURN_IF_ERROR(daemon->Listen());
+  // Whoever asks meanwhile is told how far it is.
+  if (daemon->storage_) ENGRAM_RETURN_IF_ERROR(daemon->storage_->Recover(*daemon->engine_));
+  daemon->engine_->Start();
+  daemon->memory_service_->Open();
+  daemon->SetServing(true);
   return daemon;
+}
+
+absl::Status Daemon::OpenEngine() {
+  const Settings& settings = options_.settings;
+  std::unique_ptr<Journal> journal;
+  if (settings.durability_mode != "memory") {
+    ENGRAM_ASSIGN_OR_RETURN(storage_, Storage::Open(settings, metrics_.get(), &clock_));
+    journal = storage_->TakeJournal();
+  }
+  engine_ = Engine::Create(std::make_shared<const Settings>(settings), {.clock = &clock_,
+                                                                        .executor = executor_.get(),
+                                                                        .metrics = metrics_.get(),
+                                                                        .journal = std::move(journal)});
+  return absl::OkStatus();
+}
+
+void Daemon::SetServing(bool serving) {
+  // By name and as a whole.
+  for (const char* service : {"", v1::MemoryService::service_full_name(), v1::AdminService::service_full_name()}) {
+    server_->GetHealthCheckService()->SetServingStatus(service, serving);
+  }
 }
 
 Daemon::~Daemon() {
@@ -113,9 +136,11 @@ absl::Status Daemon::Listen() {
                           .clock = &clock_,
                           .calls = &calls_,
                           .streams = &streams_,
-                          .max_message_bytes = options_.settings.server_max_message_bytes});
+                          .max_message_bytes = options_.settings.server_max_message_bytes,
+                          .recovered = [this] { return storage_ ? storage_->recovered() : 1.0; }});
   admin_service_ = std::make_unique<AdminService>(AdminService::Deps{
-      .engine = engine_.get(), .sampler = sampler_.get(), .clock = &clock_, .reload = [this] { return Reload(); }});
+      .engine = engine_.get(), .sampler = sampler_.get(), .clock = &clock_, .reload = [this] { return Reload(); },
+      .recovered = [this] { return storage_ ? storage_->recovered() : 1.0; }});
 
   const std::vector<std::string> wanted = SplitAddresses(options_.settings.server_address);
   for (const std::string& address : wanted) ENGRAM_RETURN_IF_ERROR(CheckFree(address));
@@ -139,10 +164,7 @@ absl::Status Daemon::Listen() {
   }
   for (size_t i = 0; i < wanted.size(); ++i) addresses_.push_back(WithPort(wanted[i], ports[i]));
   admin_service_->SetAddresses(fmt::format("{}", fmt::join(addresses_, ",")), metrics_address());
-  // By name and as a whole.
-  for (const char* service : {"", v1::MemoryService::service_full_name(), v1::AdminService::service_full_name()}) {
-    server_->GetHealthCheckService()->SetServingStatus(service, true);
-  }
+  SetServing(false);
   return absl::OkStatus();
 }
 

@@ -31,6 +31,7 @@
 #include "server/load_sampler.h"
 #include "server/memory_service.h"
 #include "server/metrics_exporter.h"
+#include "server/storage.h"
 
 namespace engram {
 
@@ -70,7 +71,9 @@ class Daemon {
  private:
   explicit Daemon(Options options);
 
+  absl::Status OpenEngine();
   absl::Status Listen();
+  void SetServing(bool serving);
   absl::Status StartExporter();
   std::unique_ptr<grpc::Server> BuildServer(const std::vector<std::string>& wanted, std::vector<int>& ports);
 
@@ -80,6 +83,7 @@ class Daemon {
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<FramePool> pool_;
   std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Storage> storage_;  // Null in mode memory.
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<LoadSampler> sampler_;
   CallSlots calls_;

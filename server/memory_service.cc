@@ -48,12 +48,19 @@ void MemoryService::StopTakingStreams() {
   for (ObserveStreamCall* call : open_) call->EndUnstarted();
 }
 
+absl::Status MemoryService::CheckOpen() const {
+  if (open_for_calls_.load(std::memory_order_acquire)) return absl::OkStatus();
+  return absl::UnavailableError(fmt::format("the daemon is recovering, {:.0f} % is read", 100 * deps_.recovered()));
+}
+
 grpc::Status MemoryService::InSlot(const std::function<absl::Status()>& body) {
+  if (const absl::Status open = CheckOpen(); !open.ok()) return ToGrpc(open);
   auto slot = deps_.calls->Take();
   return ToGrpc(slot.ok() ? body() : slot.status());
 }
 
 grpc::Status MemoryService::RunObserveStream(grpc::ServerContext* context, ObserveStreamCall::Io* io) {
+  if (const absl::Status open = CheckOpen(); !open.ok()) return ToGrpc(open);
   auto slot = deps_.streams->Take();
   if (!slot.ok()) return ToGrpc(slot.status());
   ObserveStreamCall call({.engine = deps_.engine, .pool = deps_.pool, .max_message_bytes = deps_.max_message_bytes},

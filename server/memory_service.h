@@ -12,6 +12,7 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/sync_stream.h>
 
+#include <atomic>
 #include <functional>
 #include <set>
 
@@ -33,9 +34,14 @@ class MemoryService final : public v1::MemoryService::Service {
     CallSlots* calls;
     CallSlots* streams;
     uint64_t max_message_bytes;
+    // How much of the journal has been read, 0..1, for those who call before Open.
+    std::function<double()> recovered;
   };
 
   explicit MemoryService(const Deps& deps);
+
+  // From now on calls are served; until then they are UNAVAILABLE.
+  void Open() { open_for_calls_.store(true, std::memory_order_release); }
 
   // Refuses new streams and ends those whose first frame has not come: the engine does not know them.
   void StopTakingStreams() ABSL_LOCKS_EXCLUDED(mu_);
@@ -59,6 +65,7 @@ class MemoryService final : public v1::MemoryService::Service {
                            v1::DeleteSpaceResponse* response) override;
 
  private:
+  absl::Status CheckOpen() const;
   using ObserveIo = grpc::ServerUnaryStreamer<grpc::ByteBuffer, v1::ObserveResponse>;
 
   grpc::Status RunObserveStream(grpc::ServerContext* context, ObserveStreamCall::Io* io);
@@ -69,6 +76,8 @@ class MemoryService final : public v1::MemoryService::Service {
 
   // Constant after construction.
   const Deps deps_;
+  // Atomic: a one-way flag; release/acquire: who sees it sees the recovered engine.
+  std::atomic<bool> open_for_calls_{false};
 
   Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

@@ -3,13 +3,16 @@
 import re
 import signal
 import subprocess
+import tempfile
 
 
 class Daemon:
     """Use with `with`; `address` is where it answers."""
 
     def __init__(self, program, *settings):
-        command = [program, "--set", "server.address=127.0.0.1:0", "--set", "metrics.address=127.0.0.1:0"]
+        self._storage = tempfile.TemporaryDirectory(prefix="engram-test-")
+        command = [program, "--set", "server.address=127.0.0.1:0", "--set", "metrics.address=127.0.0.1:0",
+                   "--set", "storage.directory=" + self._storage.name + "/data"]
         for setting in settings:
             command += ["--set", setting]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -40,3 +43,4 @@ class Daemon:
                 self._process.kill()
                 self._process.wait()
         self._process.stdout.close()
+        self._storage.cleanup()

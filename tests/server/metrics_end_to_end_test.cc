@@ -272,7 +272,7 @@ TEST_F(MetricsEndToEnd, WhatWasSentIsWhatIsCounted) {
   Expect(MetricId::kQueueCapacity, {}, 1000);
   Expect(MetricId::kActiveSessions, {}, 0);
   Expect(MetricId::kSpaces, {}, static_cast<double>(sent_.size()));
-  EXPECT_GT(Sum(MetricId::kJournalBytes), Sum(MetricId::kJournalRecords));
+  EXPECT_GT(Sum(MetricId::kJournalPayload), Sum(MetricId::kJournalRecords));
 
   // Every frame took one buffer, the first of them a new one.
   EXPECT_EQ(Sum(MetricId::kPoolReuses) + Sum(MetricId::kPoolFallbacks), static_cast<double>(frames_));

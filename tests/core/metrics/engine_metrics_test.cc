@@ -175,7 +175,7 @@ TEST_F(EngineMetrics, ObservationsByPriorityTheirTimesAndTheJournal) {
   ExpectCount(MetricId::kQueueWait, {{"priority", "normal"}}, 35);
   ExpectCount(MetricId::kQueueWait, {{"priority", "high"}}, 12);
   Expect(MetricId::kJournalRecords, {}, static_cast<double>(journal().records));
-  Expect(MetricId::kJournalBytes, {}, static_cast<double>(journal().bytes));
+  Expect(MetricId::kJournalPayload, {}, static_cast<double>(journal().bytes));
 }
 
 TEST_F(EngineMetrics, BatchesAndWhatIsInThem) {
@@ -433,7 +433,7 @@ TEST_F(EngineMetrics, SpacesWhatTheyHoldAndWhatTheyForgot) {
   Expect(MetricId::kSpaceLive, Space("beta"), 7);
   Expect(MetricId::kSpaceResident, Space("beta"), static_cast<double>(engine().GetSpace("beta")->resident_bytes));
   Expect(MetricId::kJournalRecords, {}, static_cast<double>(journal().records));
-  Expect(MetricId::kJournalBytes, {}, static_cast<double>(journal().bytes));
+  Expect(MetricId::kJournalPayload, {}, static_cast<double>(journal().bytes));
   ASSERT_TRUE(engine().DeleteSpace("beta").ok());
   Scrape();
   Expect(MetricId::kSpaces, {}, 1);

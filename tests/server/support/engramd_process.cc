@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -24,6 +25,15 @@ EngramdProcess::EngramdProcess(const std::vector<std::string>& arguments) {
   std::string binary = ENGRAMD_BINARY;
   argv.push_back(binary.data());
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  // Durable as it is by default, in a directory of its own unless the test names one.
+  std::string set = "--set", directory = "storage.directory=" + (storage_ / "data");
+  const bool named = std::any_of(arguments.begin(), arguments.end(), [](const std::string& argument) {
+    return argument.find("storage.directory=") != std::string::npos || argument == "--config";
+  });
+  if (!named) {
+    argv.push_back(set.data());
+    argv.push_back(directory.data());
+  }
   argv.push_back(nullptr);
   for (std::string& entry : kept) env.push_back(entry.data());
   env.push_back(nullptr);

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/temp_directory.h"
+
 namespace engram::testing {
 
 class EngramdProcess {
@@ -35,6 +37,7 @@ class EngramdProcess {
  private:
   bool ReadMore(int* fd, std::string* into);
 
+  TempDirectory storage_;
   pid_t pid_ = -1;
   int out_fd_ = -1;
   int err_fd_ = -1;

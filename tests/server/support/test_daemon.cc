@@ -15,11 +15,16 @@ Settings TestSettings() {
   settings.num_workers = 2;
   settings.server_address = "127.0.0.1:0";
   settings.metrics_address = "";
+  settings.storage_segment_bytes = 16 << 20;
+  settings.storage_spare_segments = 1;
+  settings.storage_soft_free_bytes = settings.storage_hard_free_bytes = 1 << 20;
   settings.server_drain_timeout = std::chrono::seconds(20);
   return settings;
 }
 
 TestDaemon::TestDaemon(Settings settings, std::function<LoadResult()> load) {
+  // Durable as a daemon is by default, in a directory of its own.
+  if (settings.storage_directory == Settings{}.storage_directory) settings.storage_directory = storage_ / "data";
   auto started = Daemon::Start({.settings = std::move(settings), .load = std::move(load)});
   if (!started.ok()) ADD_FAILURE() << started.status();
   ENGRAM_CHECK(started.ok());

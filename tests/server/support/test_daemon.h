@@ -12,6 +12,7 @@
 #include "engram/v1/admin_service.grpc.pb.h"
 #include "engram/v1/memory_service.grpc.pb.h"
 #include "server/daemon.h"
+#include "tests/support/temp_directory.h"
 
 namespace engram::testing {
 
@@ -33,6 +34,7 @@ class TestDaemon {
   void Destroy() { daemon_.reset(); }
 
  private:
+  TempDirectory storage_;
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<v1::MemoryService::Stub> memory_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
