@@ -13,6 +13,7 @@
 #include "core/journal/memory_journal.h"
 #include "core/observation_check.h"
 #include "core/recaller.h"
+#include "core/resource_watermarks.h"
 #include "core/space_registry.h"
 #include "core/stream_state.h"
 
@@ -63,6 +64,7 @@ class EngineImpl final : public Engine {
         journal_(deps.journal != nullptr ? std::move(deps.journal) : std::make_unique<MemoryJournal>(RandomId())),
         unknown_space_(deps.metrics->AddSpace("-")),
         registry_(settings->num_workers, deps.clock, deps.metrics),
+        watermarks_(*settings, {.clock = deps.clock, .directory = deps.directory, .root = deps.system_root}),
         ingest_(*settings, journal_.get(), deps.executor, deps.clock, deps.metrics),
         recaller_(&ingest_, journal_.get(), deps.executor, deps.clock),
         settings_(std::move(settings)) {
@@ -75,6 +77,9 @@ class EngineImpl final : public Engine {
     if (!ingest_.admitting()) return absl::UnavailableError("the daemon is draining");
     ENGRAM_RETURN_IF_ERROR(CheckStreamId(request.stream_id));
     const auto settings = this->settings();
+    if (settings->spaces_auto_create && !registry_.Find(request.space).ok()) {
+      ENGRAM_RETURN_IF_ERROR(watermarks_.Check().refusal);
+    }
     ENGRAM_ASSIGN_OR_RETURN(const std::shared_ptr<Space> space, registry_.FindOrCreate(request.space, *settings));
     std::shared_ptr<StreamState> state;
     if (request.stream_id.empty()) {
@@ -121,6 +126,7 @@ class EngineImpl final : public Engine {
   }
 
   absl::StatusOr<SpaceInfo> CreateSpace(const std::string& name, const SpaceConfig& config) override {
+    ENGRAM_RETURN_IF_ERROR(watermarks_.Check().refusal);
     ENGRAM_ASSIGN_OR_RETURN(const auto space, registry_.Create(name, config, *settings()));
     return space->Info();
   }
@@ -141,6 +147,7 @@ class EngineImpl final : public Engine {
   }
 
   absl::StatusOr<SpaceInfo> UpdateSpace(const std::string& name, const SpaceChange& change) override {
+    ENGRAM_RETURN_IF_ERROR(watermarks_.Check().refusal);
     ENGRAM_ASSIGN_OR_RETURN(const auto space, registry_.Find(name));
     if (change.ef_search && (*change.ef_search < 10 || *change.ef_search > 4096)) {
       return absl::InvalidArgumentError(fmt::format("ef_search {} is not in 10..4096", *change.ef_search));
@@ -165,6 +172,7 @@ class EngineImpl final : public Engine {
 
   void ApplySettings(std::shared_ptr<const Settings> settings) override ABSL_LOCKS_EXCLUDED(mu_) {
     ingest_.Tune(*settings);
+    watermarks_.Tune(*settings);
     MutexLock lock(mu_);
     settings_ = std::move(settings);
   }
@@ -189,6 +197,7 @@ class EngineImpl final : public Engine {
   // Counts what names a space that is not there; '-' can be no space's name.
   const std::shared_ptr<Series> unknown_space_;
   SpaceRegistry registry_;
+  ResourceWatermarks watermarks_;
   Ingest ingest_;
   Recaller recaller_;
   // Atomic: a sum.
@@ -356,6 +365,7 @@ void EngineImpl::ReadGauges(const GaugeSink& sink) {
   sink(MetricId::kQueueMemory, "", 0, static_cast<double>(ingest_.queue_bytes()));
   sink(MetricId::kRecallWaiting, "", 0, static_cast<double>(status.recalls_waiting));
   sink(MetricId::kSpaces, "", 0, static_cast<double>(status.spaces));
+  watermarks_.Tell(sink);
   {
     const MonotonicTime now = clock_->Now();
     MutexLock lock(scrape_mu_);

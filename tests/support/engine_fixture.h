@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -51,6 +52,9 @@ class EngineFixture : public ::testing::Test {
   // Before the first use of engine().
   Settings settings_;
   std::unique_ptr<Journal> journal_;
+  // Outlives the fixture.
+  Directory* directory_ = nullptr;
+  std::filesystem::path system_root_ = "/";
 
   Engine& engine() {
     if (engine_ == nullptr) {
@@ -61,6 +65,8 @@ class EngineFixture : public ::testing::Test {
       deps.executor = executor_.get();
       deps.metrics = metrics_.get();
       deps.journal = std::move(journal_);
+      deps.directory = directory_;
+      deps.system_root = system_root_;
       engine_ = Engine::Create(std::make_shared<const Settings>(settings_), std::move(deps));
     }
     return *engine_;
