@@ -65,7 +65,7 @@ class EngineImpl final : public Engine {
         unknown_space_(deps.metrics->AddSpace("-")),
         registry_(settings->num_workers, deps.clock, deps.metrics),
         watermarks_(*settings, {.clock = deps.clock, .directory = deps.directory, .root = deps.system_root}),
-        ingest_(*settings, journal_.get(), deps.executor, deps.clock, deps.metrics),
+        ingest_(*settings, journal_.get(), &watermarks_, deps.executor, deps.clock, deps.metrics),
         recaller_(&ingest_, journal_.get(), deps.executor, deps.clock),
         settings_(std::move(settings)) {
     metrics_->AddGaugeSource([this](const GaugeSink& sink) { ReadGauges(sink); });
@@ -325,7 +325,9 @@ EngineStatus EngineImpl::ReadStatus() {
   const WorkerPool& pool = ingest_.pool();
   status.queue_depth = ingest_.gate().depth();
   status.queue_capacity = ingest_.gate().capacity();
-  status.pressure = ingest_.pressure();
+  // Asked for once a second by the daemon's sampler, so a stream hears of a disk that fills up while it is idle.
+  ingest_.NotePressure();
+  status.pressure = ingest_.ReadPressure().level;
   for (size_t i = 0; i < pool.lanes(); ++i) {
     const WorkerPool::WorkerReading reading = pool.Read(i);
     status.lanes.push_back({pool.lane(i).DepthOf(Priority::kHigh), pool.lane(i).DepthOf(Priority::kNormal),

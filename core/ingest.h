@@ -1,7 +1,7 @@
 // The way in: admission of frames, the queue, and the commit of batches to journal and spaces.
 //
 // Threads:  Submit from streams' readers; Commit and the other handler methods from workers; the rest from any.
-// Ownership: executor, clock, journal and metrics outlive it. Its destructor finishes what was admitted.
+// Ownership: executor, clock, journal, watermarks and metrics outlive it. Its destructor finishes what was admitted.
 // Blocking: Submit for room in the queue. Errors: per observation, to the stream.
 #pragma once
 
@@ -15,6 +15,7 @@
 #include "core/journal/applied_watermark.h"
 #include "core/journal/journal.h"
 #include "core/linker.h"
+#include "core/resource_watermarks.h"
 #include "core/space.h"
 #include "core/stream/batch_handler.h"
 #include "core/stream/capacity_gate.h"
@@ -26,7 +27,8 @@ namespace engram {
 
 class Ingest final : public BatchHandler {
  public:
-  Ingest(const Settings& settings, Journal* journal, Executor* executor, Clock* clock, Metrics* metrics);
+  Ingest(const Settings& settings, Journal* journal, ResourceWatermarks* watermarks, Executor* executor, Clock* clock,
+         Metrics* metrics);
   ~Ingest() override;
 
   // Takes a frame of a stream whose connection is `generation`; engram.v1.ObservationBatch says what becomes of it.
@@ -49,8 +51,10 @@ class Ingest final : public BatchHandler {
   CapacityGate& gate() { return gate_; }
   const CapacityGate& gate() const { return gate_; }
   const WorkerPool& pool() const { return pool_; }
-  PressureLevel pressure() const { return pressure_.level(); }
   PressureReading ReadPressure() const;
+  // Tells the streams when the level of pressure has changed; each batch calls it, and now and then somebody must while
+  // there is none.
+  void NotePressure() ABSL_LOCKS_EXCLUDED(mu_);
   AppliedWatermark& applied() { return applied_; }
   // Observations since the start.
   uint64_t committed_total() const { return committed_total_.load(std::memory_order_relaxed); }
@@ -81,12 +85,12 @@ class Ingest final : public BatchHandler {
   void CountRefused(Space& space, RejectReason reason, uint64_t count);
   void RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint64_t through, RejectReason reason,
                     absl::Status why, Duration retry_after);
-  void NoteDepth() ABSL_LOCKS_EXCLUDED(mu_);
   void NoteLinked(const Space& space) ABSL_LOCKS_EXCLUDED(mu_);
   void Acknowledge(Space& space, const Portion& portion, uint64_t position, Ordinal end);
 
   // Constant after construction.
   Journal* const journal_;
+  ResourceWatermarks* const watermarks_;
   Clock* const clock_;
   Metrics* const metrics_;
 
