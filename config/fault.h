@@ -4,11 +4,11 @@
 // Threads: a value. Errors: none.
 #pragma once
 
-#include <absl/status/status.h>
-
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "core/base/status.h"
 
 namespace engram {
 

@@ -17,6 +17,7 @@
 #include "core/observation_check.h"
 #include "core/recaller.h"
 #include "core/replica.h"
+#include "core/resource_watermarks.h"
 #include "core/space_registry.h"
 #include "core/space_shaper.h"
 #include "core/stream_connection.h"
@@ -48,11 +49,12 @@ class EngineImpl final : public Engine {
                                          : std::make_unique<MemoryJournal>(RandomId(), deps.clock)),
         unknown_space_(deps.metrics->AddSpace("-")),
         registry_(settings->num_workers, !journal_->keeps_records(), deps.metrics),
+        watermarks_(*settings, {.clock = deps.clock, .directory = deps.directory, .root = deps.system_root}),
         replica_(&registry_, settings),
         log_(journal_.get(), &registry_, &replica_, deps.clock, deps.metrics, Partitions(*settings)),
-        shaper_(&registry_, &log_, deps.clock),
+        shaper_(&registry_, &log_, &watermarks_, deps.clock),
         forgetter_(&log_, deps.clock),
-        ingest_(*settings, &log_, deps.executor, deps.clock, deps.metrics),
+        ingest_(*settings, &log_, &watermarks_, deps.executor, deps.clock, deps.metrics),
         recaller_(&ingest_, journal_.get(), deps.executor, deps.clock),
         janitor_(deps.clock, [this] { Housekeep().IgnoreError(); }),
         settings_(std::move(settings)) {
@@ -165,6 +167,7 @@ class EngineImpl final : public Engine {
 
   void ApplySettings(std::shared_ptr<const Settings> settings) override ABSL_LOCKS_EXCLUDED(mu_) {
     ingest_.Tune(*settings);
+    watermarks_.Tune(*settings);
     MutexLock lock(mu_);
     settings_ = std::move(settings);
   }
@@ -192,6 +195,7 @@ class EngineImpl final : public Engine {
   // Counts what names a space that is not there; '-' can be no space's name.
   const std::shared_ptr<Series> unknown_space_;
   SpaceRegistry registry_;
+  ResourceWatermarks watermarks_;
   Replica replica_;
   CommitLog log_;
   SpaceShaper shaper_;
@@ -295,7 +299,9 @@ EngineStatus EngineImpl::ReadStatus() {
   const WorkerPool& pool = ingest_.pool();
   status.queue_depth = ingest_.gate().depth();
   status.queue_capacity = ingest_.gate().capacity();
-  status.pressure = ingest_.pressure();
+  // Asked for once a second by the daemon's sampler, so a stream hears of a disk that fills up while it is idle.
+  ingest_.NotePressure();
+  status.pressure = ingest_.ReadPressure().level;
   for (size_t i = 0; i < pool.lanes(); ++i) {
     const WorkerPool::WorkerReading reading = pool.Read(i);
     status.lanes.push_back({pool.lane(i).DepthOf(Priority::kHigh), pool.lane(i).DepthOf(Priority::kNormal),
@@ -335,6 +341,7 @@ void EngineImpl::ReadGauges(const GaugeSink& sink) {
   sink(MetricId::kQueueMemory, "", 0, static_cast<double>(ingest_.queue_bytes()));
   sink(MetricId::kRecallWaiting, "", 0, static_cast<double>(status.recalls_waiting));
   sink(MetricId::kSpaces, "", 0, static_cast<double>(status.spaces));
+  watermarks_.Tell(sink);
   {
     const MonotonicTime now = clock_->Now();
     MutexLock lock(scrape_mu_);

@@ -5,6 +5,7 @@
 // Why:      gRPC and protobuf stay outside: the server converts, the engine decides.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,6 +25,7 @@
 
 namespace engram {
 
+class Directory;
 class Journal;
 struct JournalRecord;
 
@@ -171,6 +173,10 @@ struct EngineDeps {
   Metrics* metrics = nullptr;
   // Null: a MemoryJournal.
   std::unique_ptr<Journal> journal;
+  // Whose disk must not fill up, and which outlives the engine. Null: nothing is kept on a disk.
+  Directory* directory = nullptr;
+  // Where proc and sys tell of memory: another place in tests.
+  std::filesystem::path system_root = "/";
 };
 
 class Engine {
@@ -192,7 +198,8 @@ class Engine {
 
   // --- streaming in ---
 
-  // NOT_FOUND, ALREADY_EXISTS, INVALID_ARGUMENT (name), RESOURCE_EXHAUSTED (streams, spaces), UNAVAILABLE (draining).
+  // NOT_FOUND, ALREADY_EXISTS, INVALID_ARGUMENT (name), RESOURCE_EXHAUSTED (streams, spaces; a new space when disk or
+  // memory is full), UNAVAILABLE (draining).
   // A stream already open under this id ends with ABORTED. `listener` lives until Close returns.
   virtual absl::StatusOr<std::shared_ptr<ObserveStream>> OpenStream(const StreamRequest& request,
                                                                     StreamListener* listener) = 0;
@@ -208,6 +215,7 @@ class Engine {
   virtual absl::StatusOr<ForgetAnswer> Forget(const ForgetQuery& query) = 0;
 
   // --- spaces ---
+  // Making and changing one is RESOURCE_EXHAUSTED when disk or memory is full; forgetting and deleting make room.
 
   virtual absl::StatusOr<SpaceInfo> CreateSpace(const std::string& name, const SpaceConfig& config) = 0;
   virtual absl::StatusOr<SpaceInfo> GetSpace(const std::string& name) = 0;

@@ -19,8 +19,10 @@ absl::Status Draining() { return absl::UnavailableError("the daemon is draining"
 
 }  // namespace
 
-Ingest::Ingest(const Settings& settings, CommitLog* log, Executor* executor, Clock* clock, Metrics* metrics)
+Ingest::Ingest(const Settings& settings, CommitLog* log, ResourceWatermarks* watermarks, Executor* executor, Clock* clock,
+               Metrics* metrics)
     : log_(log),
+      watermarks_(watermarks),
       clock_(clock),
       metrics_(metrics),
       gate_(settings.queue_capacity, settings.queue_high_priority_ratio, clock),
@@ -71,6 +73,10 @@ void Ingest::Submit(const std::shared_ptr<Space>& space, const std::shared_ptr<S
   }
   if (!admitting()) {
     return RefuseForNow(*space, *stream, first_sequence + known, last, RejectReason::kDraining, Draining(), Duration{0});
+  }
+  if (const auto full = watermarks_->Check(); !full.refusal.ok()) {
+    NotePressure();
+    return RefuseForNow(*space, *stream, first_sequence + known, last, full.reason, full.refusal, full.retry_after);
   }
   Checked checked = Check(*space, first_sequence, known, std::move(batch), settings);
   checked.frame->priority = priority;
@@ -163,7 +169,7 @@ void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<St
   while (place < allowed) {
     const auto granted = static_cast<uint32_t>(gate_.TakeUpTo(frame.priority, allowed - place, spare));
     if (granted > 0) {
-      NoteDepth();
+      NotePressure();
       const uint32_t end = place + granted;
       Queue(space, *stream, checked, &invalid, place, end, end == total ? last_sequence : frame.SequenceOf(end) - 1);
       place = end;
@@ -244,16 +250,14 @@ void Ingest::ResumeAdmitting() {
 }
 
 PressureReading Ingest::ReadPressure() const {
-  PressureReading reading;
-  reading.level = pressure_.level();
-  reading.depth = gate_.depth();
-  reading.capacity = gate_.capacity();
-  if (reading.level != PressureLevel::kNormal) reading.retry_after = gate_.RetryAfter();
+  const ResourceWatermarks::Verdict left = watermarks_->Check();
+  PressureReading reading{std::max(pressure_.level(), left.floor), gate_.depth(), gate_.capacity()};
+  if (reading.level != PressureLevel::kNormal) reading.retry_after = std::max(gate_.RetryAfter(), left.retry_after);
   return reading;
 }
 
-void Ingest::NoteDepth() {
-  if (!pressure_.Update(gate_.fill())) return;
+void Ingest::NotePressure() {
+  if (!pressure_.Update(gate_.fill()) && !watermarks_->TakeChanged()) return;
   const PressureReading reading = ReadPressure();
   MutexLock lock(mu_);
   for (const auto& [stream, connection] : connections_) stream->NotePressure(reading);
@@ -288,7 +292,7 @@ void Ingest::Started(const Batch& batch, size_t worker, bool stolen) {
   queue_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
   gate_.Release(Priority::kNormal, left[0]);
   gate_.Release(Priority::kHigh, left[1]);
-  NoteDepth();
+  NotePressure();
 }
 
 void Ingest::Failed(size_t worker, bool threw) {

@@ -1,7 +1,8 @@
 // The way in: admission of frames, the queue, and the workers that hand batches to the log.
 //
 // Threads:  Submit from streams' readers; Commit and the other handler methods from workers; the rest from any.
-// Ownership: executor, clock, log and metrics outlive it; the log is closed before it goes. Finish does what was admitted.
+// Ownership: executor, clock, log, watermarks and metrics outlive it; the log is closed before it goes. Finish does what
+//            was admitted.
 // Blocking: Submit for room in the queue. Errors: per observation, to the stream.
 #pragma once
 
@@ -15,6 +16,7 @@
 #include "core/commit_log.h"
 #include "core/engine.h"
 #include "core/linker.h"
+#include "core/resource_watermarks.h"
 #include "core/space.h"
 #include "core/stream/batch_handler.h"
 #include "core/stream/capacity_gate.h"
@@ -26,7 +28,8 @@ namespace engram {
 
 class Ingest final : public BatchHandler {
  public:
-  Ingest(const Settings& settings, CommitLog* log, Executor* executor, Clock* clock, Metrics* metrics);
+  Ingest(const Settings& settings, CommitLog* log, ResourceWatermarks* watermarks, Executor* executor, Clock* clock,
+         Metrics* metrics);
   ~Ingest() override;
 
   // Lets nothing more in and waits until the workers are done; false at the deadline: the journal takes nothing.
@@ -52,8 +55,10 @@ class Ingest final : public BatchHandler {
   CapacityGate& gate() { return gate_; }
   const CapacityGate& gate() const { return gate_; }
   const WorkerPool& pool() const { return pool_; }
-  PressureLevel pressure() const { return pressure_.level(); }
   PressureReading ReadPressure() const;
+  // Tells the streams when the level of pressure has changed; each batch calls it, and now and then somebody must while
+  // there is none.
+  void NotePressure() ABSL_LOCKS_EXCLUDED(mu_);
   AppliedWatermark& applied() { return log_->applied(); }
   // Observations since the start.
   uint64_t committed_total() const { return committer_.committed_total(); }
@@ -81,11 +86,11 @@ class Ingest final : public BatchHandler {
              uint32_t begin, uint32_t end, uint64_t through);
   void RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint64_t through, RejectReason reason,
                     absl::Status why, Duration retry_after);
-  void NoteDepth() ABSL_LOCKS_EXCLUDED(mu_);
   void NoteLinked(const Space& space) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
   CommitLog* const log_;
+  ResourceWatermarks* const watermarks_;
   Clock* const clock_;
   Metrics* const metrics_;
 

@@ -57,6 +57,7 @@ absl::StatusOr<std::shared_ptr<Space>> SpaceShaper::Create(const std::string& na
     return absl::ResourceExhaustedError(
         fmt::format("there are {} spaces, limits.max_spaces is {}", spaces, settings.limits_max_spaces));
   }
+  ENGRAM_RETURN_IF_ERROR(watermarks_->Check().refusal);
   command.created_at_us = clock_->WallMicros();
   ENGRAM_ASSIGN_OR_RETURN(CommitLog::Executed executed, log_->Execute(std::move(command)));
   // Another creation of the name may stand before this one in the log.
@@ -78,6 +79,7 @@ absl::StatusOr<std::shared_ptr<Space>> SpaceShaper::Change(const std::string& na
   if (change.ef_search && (*change.ef_search < 10 || *change.ef_search > 4096)) {
     return absl::InvalidArgumentError(fmt::format("ef_search {} is not in 10..4096", *change.ef_search));
   }
+  ENGRAM_RETURN_IF_ERROR(watermarks_->Check().refusal);
   MutexLock lock(mu_);
   ENGRAM_ASSIGN_OR_RETURN(const std::shared_ptr<Space> space, registry_->Find(name));
   Command command;

@@ -1,10 +1,11 @@
 // Makes, changes and drops spaces, by records of the log.
 //
-// Threads:  any. Ownership: registry, log and clock outlive it. Blocking: until the record is applied, one at a time.
-// Errors:   said per method; and those of the log.
+// Threads:  any. Ownership: registry, log, watermarks and clock outlive it. Blocking: until the record is applied, one at a
+//           time.
+// Errors:   said per method; and those of the log. RESOURCE_EXHAUSTED from Create and Change while disk or memory is full;
+//           Drop makes room and is always let in.
 // Why:      one at a time, so that what is decided by the state of the spaces (names, limits, the settings a change
-// leaves
-//           alone) is still true when the record is applied.
+//           leaves alone) is still true when the record is applied.
 #pragma once
 
 #include <memory>
@@ -12,12 +13,14 @@
 
 #include "core/commit_log.h"
 #include "core/engine.h"
+#include "core/resource_watermarks.h"
 
 namespace engram {
 
 class SpaceShaper {
  public:
-  SpaceShaper(SpaceRegistry* registry, CommitLog* log, Clock* clock) : registry_(registry), log_(log), clock_(clock) {}
+  SpaceShaper(SpaceRegistry* registry, CommitLog* log, ResourceWatermarks* watermarks, Clock* clock)
+      : registry_(registry), log_(log), watermarks_(watermarks), clock_(clock) {}
 
   // INVALID_ARGUMENT (name, config), RESOURCE_EXHAUSTED (limits.max_spaces), ALREADY_EXISTS (other parameters).
   absl::StatusOr<std::shared_ptr<Space>> Create(const std::string& name, const SpaceConfig& config,
@@ -35,6 +38,7 @@ class SpaceShaper {
   // Constant after construction.
   SpaceRegistry* const registry_;
   CommitLog* const log_;
+  ResourceWatermarks* const watermarks_;
   Clock* const clock_;
 
   // Orders the shaping of spaces; guards nothing else.

@@ -82,7 +82,9 @@ absl::Status Daemon::OpenEngine() {
   engine_ = Engine::Create(std::make_shared<const Settings>(settings), {.clock = &clock_,
                                                                         .executor = executor_.get(),
                                                                         .metrics = metrics_.get(),
-                                                                        .journal = std::move(journal)});
+                                                                        .journal = std::move(journal),
+                                                                        .directory = storage_ ? storage_->directory()
+                                                                                              : nullptr});
   return absl::OkStatus();
 }
 

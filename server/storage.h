@@ -30,6 +30,7 @@ class Storage final : public JournalObserver {
   // For the engine; once.
   std::unique_ptr<Journal> TakeJournal() { return std::move(opened_); }
   SegmentedJournal& journal() { return *journal_; }
+  Directory* directory() { return directory_.get(); }
 
   // Brings the engine to where the journal ends. Before Engine::Start.
   absl::Status Recover(Engine& engine);

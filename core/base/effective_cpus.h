@@ -8,13 +8,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <optional>
 #include <sstream>
-#include <string>
-#include <string_view>
-#include <system_error>
+
+#include "core/base/control_groups.h"
 
 namespace engram {
 
@@ -25,14 +23,6 @@ inline std::optional<int> CoresOfQuota(double quota, double period) {
   if (cores >= std::numeric_limits<int>::max()) return std::nullopt;
   const int whole = static_cast<int>(cores);
   return std::max(1, whole + (cores > whole ? 1 : 0));
-}
-
-// The first line of a file; empty when it cannot be read.
-inline std::string FirstLine(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  std::string line;
-  std::getline(in, line);
-  return line;
 }
 
 // The limit that one control group sets: `cpu.max` ("200000 100000" or "max 100000") or the quota files of version 1.
@@ -49,33 +39,10 @@ inline std::optional<int> CoresOfControlGroup(const std::filesystem::path& direc
 // The least limit of the process's control groups and all above them. `root` is "/" but in tests.
 inline std::optional<int> CoresOfControlGroups(const std::filesystem::path& root) {
   std::optional<int> least;
-  const auto lower = [&](std::optional<int> limit) {
+  VisitControlGroups(root, "cpu", [&](const std::filesystem::path& directory) {
+    const std::optional<int> limit = CoresOfControlGroup(directory);
     if (limit && (!least || *limit < *least)) least = limit;
-  };
-  // From the group up to where the hierarchy is mounted. In a container the group's own path is often not there, and
-  // the mount is the container's group.
-  const auto walk = [&](const std::filesystem::path& mount, std::filesystem::path group) {
-    for (group = group.relative_path(); !group.empty() && group.has_filename(); group = group.parent_path()) {
-      lower(CoresOfControlGroup(mount / group));
-    }
-    lower(CoresOfControlGroup(mount));
-  };
-  std::ifstream groups(root / "proc/self/cgroup");
-  const std::filesystem::path mounts = root / "sys/fs/cgroup";
-  // Lines are "hierarchy:controllers:path".
-  for (std::string line; std::getline(groups, line);) {
-    const size_t first = line.find(':');
-    const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string group = line.substr(second + 1);
-    if (controllers.empty()) {
-      walk(mounts, group);
-    } else if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
-      walk(mounts / controllers, group);
-      walk(mounts / "cpu", group);
-    }
-  }
+  });
   return least;
 }
 

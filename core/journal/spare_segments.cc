@@ -70,10 +70,10 @@ absl::StatusOr<SpareSegments::Spare> SpareSegments::Take() {
     return spare;
   }
   ENGRAM_ASSIGN_OR_RETURN(const DiskSpace space, directory_->Space());
-  if (space.free_bytes < options_.least_free_bytes + options_.segment_bytes) {
-    return absl::ResourceExhaustedError(
-        fmt::format("{} has {} bytes free, {} are kept free and a segment takes {}", directory_->path(),
-                    space.free_bytes, options_.least_free_bytes, options_.segment_bytes));
+  // Into what is kept free otherwise: by now only what makes room is let in, and it must be recorded too.
+  if (space.free_bytes < options_.segment_bytes) {
+    return absl::ResourceExhaustedError(fmt::format("{} has {} bytes free, a segment takes {}", directory_->path(),
+                                                    space.free_bytes, options_.segment_bytes));
   }
   {
     MutexLock lock(mu_);

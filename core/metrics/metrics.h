@@ -63,6 +63,8 @@ enum class RejectReason : uint8_t {
   kDraining,         // The daemon does not admit any more.
   kFailed,           // It made its batch fail: INTERNAL.
   kSpaceDropped,     // Its space was deleted meanwhile.
+  kDiskFull,         // storage.hard_free_bytes.
+  kMemoryFull,       // limits.memory_hard.
   kCount
 };
 // Values of `error_type`.

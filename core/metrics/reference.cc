@@ -42,7 +42,8 @@ constexpr Advice kAdvice[] = {
     {MetricId::kRejected,
      "Zero, or `duplicate` after a client has reconnected and sent again what it had no acknowledgement for.",
      "More than 1 % of the observations. `over_capacity`: more comes in than is worked off. `rate_limited`, `quota`: a "
-     "tenant is at its limit. `invalid`, `invalid_sequence`: a client is wrong. `failed`: see the log, and report it."},
+     "tenant is at its limit. `invalid`, `invalid_sequence`: a client is wrong. `failed`: see the log, and report it. "
+     "`disk_full`, `memory_full`: nothing is taken until there is room; the refusal says how much."},
     {MetricId::kBackpressureActivations, "A few `warning` and `normal` in bursts.",
      "`critical` or `overloaded` again and again: clients do not slow down, or there are too few workers."},
     {MetricId::kBatchFailures, "Zero.",
@@ -75,7 +76,11 @@ constexpr Advice kAdvice[] = {
     {MetricId::kPoolFallbacks, "A fifth of `engram_pool_reuses_total` or less once the daemon is warm.",
      "More: frames are larger, or more of them are under way, than the pool keeps."},
     {MetricId::kSpaceResident, "About 1.5 KB an observation of 768 dimensions, besides its text.",
-     "`process_resident_memory_bytes` approaches the machine's memory. Set `limits.per_space_quotas.bytes`."},
+     "`engram_memory_used_bytes` approaches `engram_memory_limit_bytes`. Set `limits.per_space_quotas.bytes`."},
+    {MetricId::kMemoryUsed, "Somewhat more than the sum of `engram_space_resident_bytes`, and the queue.",
+     "Above `limits.memory_soft` (0.8) of `engram_memory_limit_bytes`. At `limits.memory_hard` observations are refused."},
+    {MetricId::kDiskFree, "It falls with the rate of the journal and rises when segments are rewritten.",
+     "Below `storage.soft_free_bytes`. Below `storage.hard_free_bytes` observations are refused."},
     {MetricId::kProcessFds, "Two or three a connection.", "Near `process_max_fds`: no further connection is accepted."},
 };
 

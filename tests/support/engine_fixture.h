@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -54,6 +55,9 @@ class EngineFixture : public ::testing::Test {
   std::unique_ptr<Journal> journal_;
   // What is to be done before the engine starts.
   std::function<void(Engine&)> replay_;
+  // Outlives the fixture.
+  Directory* directory_ = nullptr;
+  std::filesystem::path system_root_ = "/";
 
   Engine& engine() {
     if (engine_ == nullptr) {
@@ -64,6 +68,8 @@ class EngineFixture : public ::testing::Test {
       deps.executor = executor_.get();
       deps.metrics = metrics_.get();
       deps.journal = std::move(journal_);
+      deps.directory = directory_;
+      deps.system_root = system_root_;
       engine_ = Engine::Create(std::make_shared<const Settings>(settings_), std::move(deps));
       if (replay_) replay_(*engine_);
       engine_->Start();
