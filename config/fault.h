@@ -4,11 +4,11 @@
 // Threads: a value. Errors: none.
 #pragma once
 
-#include <absl/status/status.h>
-
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "core/base/status.h"
 
 namespace engram {
 
@@ -34,11 +34,6 @@ std::string Quoted(std::string_view text);
 
 // `text` likewise made fit for one line, without quotes: for file names and keys.
 std::string Printable(std::string_view text);
-
-// A status's message as a std::string_view, which absl's own string_view need not be.
-inline std::string_view MessageOf(const absl::Status& status) {
-  return {status.message().data(), status.message().size()};
-}
 
 // Whether `text` is UTF-8 without NUL, surrogates or overlong forms; when it is not, `*at` is the first bad byte.
 bool IsUtf8(std::string_view text, size_t* at = nullptr);
