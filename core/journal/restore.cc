@@ -64,12 +64,12 @@ absl::Status Copy(const Source& source, Directory& target, const std::string& na
 
 class Restoring {
  public:
-  Restoring(Directory& snapshot, Directory& target, const RestoreOptions& options)
-      : snapshot_(snapshot), target_(target), options_(options) {}
+  Restoring(Directory& snapshot, Directory& target, const RestorePlan& plan)
+      : snapshot_(snapshot), target_(target), plan_(plan) {}
 
   absl::StatusOr<RestoreOutcome> Run(Manifest manifest) {
     ENGRAM_ASSIGN_OR_RETURN(const std::vector<Source> sources, SourcesOf(snapshot_, &manifest));
-    manifest.journal_id = options_.journal_id;
+    manifest.journal_id = plan_.journal_id;
     for (const Source& source : sources) total_ += source.bytes;
     for (const Source& source : sources) ENGRAM_RETURN_IF_ERROR(Bring(source));
     ENGRAM_RETURN_IF_ERROR(target_.Sync());
@@ -96,10 +96,10 @@ class Restoring {
     made_.push_back(aside);
     const uint64_t before = outcome_.bytes;
     const auto progress = [&](uint64_t bytes) {
-      if (options_.progress) options_.progress(before + bytes, total_);
+      if (plan_.progress) plan_.progress(before + bytes, total_);
     };
     absl::Status linked = absl::FailedPreconditionError("not to be linked");
-    if (options_.link && source.final) linked = snapshot_.LinkInto(source.name, target_, aside);
+    if (plan_.link && source.final) linked = snapshot_.LinkInto(source.name, target_, aside);
     if (linked.ok()) {
       // Whoever copied the snapshot there may not have synced it.
       ENGRAM_RETURN_IF_ERROR(source.file->Sync());
@@ -118,7 +118,7 @@ class Restoring {
 
   Directory& snapshot_;
   Directory& target_;
-  const RestoreOptions& options_;
+  const RestorePlan& plan_;
   uint64_t total_ = 0;
   RestoreOutcome outcome_;
   // Names in the target, to be removed again when it fails.
@@ -127,15 +127,15 @@ class Restoring {
 
 }  // namespace
 
-absl::StatusOr<RestoreOutcome> Restore(Directory& snapshot, Directory& target, const RestoreOptions& options) {
-  ENGRAM_CHECK(options.journal_id != 0);
+absl::StatusOr<RestoreOutcome> Restore(Directory& snapshot, Directory& target, const RestorePlan& plan) {
+  ENGRAM_CHECK(plan.journal_id != 0);
   ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::string> there, target.List());
   if (!there.empty()) {
     return absl::FailedPreconditionError(fmt::format("{} is not empty: it holds {} files, {} the first of them",
                                                      target.path(), there.size(), there.front()));
   }
   ENGRAM_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(snapshot));
-  Restoring restoring(snapshot, target, options);
+  Restoring restoring(snapshot, target, plan);
   absl::StatusOr<RestoreOutcome> outcome = restoring.Run(std::move(manifest));
   if (!outcome.ok()) restoring.Undo();
   return outcome;

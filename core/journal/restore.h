@@ -22,7 +22,7 @@
 
 namespace engram {
 
-struct RestoreOptions {
+struct RestorePlan {
   // Of the copy; not 0.
   uint64_t journal_id = 0;
   // Share sealed segments with the snapshot where both are on one file system: nothing ever writes to one.
@@ -38,6 +38,6 @@ struct RestoreOutcome {
   uint64_t bytes = 0;
 };
 
-absl::StatusOr<RestoreOutcome> Restore(Directory& snapshot, Directory& target, const RestoreOptions& options);
+absl::StatusOr<RestoreOutcome> Restore(Directory& snapshot, Directory& target, const RestorePlan& plan);
 
 }  // namespace engram

@@ -86,7 +86,7 @@ std::string VerifyDefect::Describe() const {
   return out + fmt::format("; lost are positions {} to {}", first_missing, last_missing);
 }
 
-absl::StatusOr<VerifyReport> VerifyDirectory(Directory& directory, const VerifyOptions& options) {
+absl::StatusOr<VerifyReport> VerifyDirectory(Directory& directory, const VerifyProgress& progress) {
   VerifyReport report;
   report.directory = directory.path();
   report.in_use_by = OwnerOf(directory);
@@ -137,7 +137,7 @@ absl::StatusOr<VerifyReport> VerifyDirectory(Directory& directory, const VerifyO
     } else {
       if (!lineage.has_value()) lineage = segment.header->lineage;
       VerifiedSegment verified = VerifySegment(segment, sealed_through, [&](uint64_t read) {
-        if (options.progress) options.progress(done + std::min(read, segment.bytes), total);
+        if (progress) progress(done + std::min(read, segment.bytes), total);
       });
       covered = verified.segment.last_position;
       report.records += verified.segment.records;
@@ -159,7 +159,7 @@ absl::StatusOr<VerifyReport> VerifyDirectory(Directory& directory, const VerifyO
     }
     report.bytes += segment.bytes;
     done += segment.bytes;
-    if (options.progress) options.progress(done, total);
+    if (progress) progress(done, total);
   }
   if (covered < sealed_through) {
     AddMissing(covered + 1, sealed_through, "the segments end before what the manifest says is sealed", &report);

@@ -83,11 +83,9 @@ struct VerifyReport {
   bool sound() const { return defects.empty(); }
 };
 
-struct VerifyOptions {
-  // Now and then: bytes read, of how many.
-  std::function<void(uint64_t, uint64_t)> progress;
-};
+// Hears now and then of the bytes read, and of how many there are.
+using VerifyProgress = std::function<void(uint64_t, uint64_t)>;
 
-absl::StatusOr<VerifyReport> VerifyDirectory(Directory& directory, const VerifyOptions& options);
+absl::StatusOr<VerifyReport> VerifyDirectory(Directory& directory, const VerifyProgress& progress = nullptr);
 
 }  // namespace engram

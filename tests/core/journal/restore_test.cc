@@ -44,7 +44,7 @@ TEST(Restore, BringsTheLogUnderAnIdentityOfItsOwn) {
   EXPECT_EQ(outcome.copied, 1u) << "what the next start seals must not be shared";
   EXPECT_THAT(NamesIn(*target), ElementsAre("00000000000000000001.journal", "00000000000000000004.journal",
                                             "00000000000000000006.journal", "5.checkpoint", "MANIFEST"));
-  const VerifyReport report = VerifyDirectory(*target, {}).value();
+  const VerifyReport report = VerifyDirectory(*target).value();
   EXPECT_TRUE(report.sound()) << report.defects[0].Describe();
   EXPECT_EQ(report.records, 6u);
   EXPECT_EQ(outcome.bytes, report.bytes + report.checkpoints[0].bytes);
@@ -62,7 +62,7 @@ TEST(Restore, CopiesWhenNothingIsToBeShared) {
   EXPECT_EQ(outcome.linked, 0u);
   EXPECT_EQ(outcome.copied, 4u);
   disk.FlipBit("snapshot/00000000000000000001.journal", 8300, 1);
-  EXPECT_TRUE(VerifyDirectory(*target, {})->sound());
+  EXPECT_TRUE(VerifyDirectory(*target)->sound());
 }
 
 TEST(Restore, RefusesATargetThatHoldsSomething) {
@@ -99,7 +99,7 @@ TEST(Restore, APowerCutAtAnyMomentLeavesNothingThatPassesForTheWhole) {
     const std::string moment = disk.cut_at();
     disk.PowerOn(nth);
     const auto target = disk.Open("target");
-    const VerifyReport report = VerifyDirectory(*target, {}).value();
+    const VerifyReport report = VerifyDirectory(*target).value();
     if (report.manifest.has_value()) {
       ++complete;
       EXPECT_TRUE(report.sound()) << moment << ": " << report.defects[0].Describe();

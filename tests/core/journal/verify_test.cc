@@ -27,7 +27,7 @@ constexpr char kSecond[] = "00000000000000000004.journal";
 class VerifyTest : public ::testing::Test {
  protected:
   VerifyReport Verify() {
-    absl::StatusOr<VerifyReport> report = VerifyDirectory(*directory_, {});
+    absl::StatusOr<VerifyReport> report = VerifyDirectory(*directory_);
     EXPECT_TRUE(report.ok()) << report.status();
     return report.ok() ? *std::move(report) : VerifyReport();
   }
@@ -51,7 +51,7 @@ TEST_F(VerifyTest, ASoundDirectoryIsCountedAndNothingIsSaidAgainstIt) {
   JournalFiles::MakeSmall(*directory_);
   uint64_t done = 0, total = 0;
   const VerifyReport report =
-      VerifyDirectory(*directory_, {[&](uint64_t d, uint64_t t) { done = d, total = t; }}).value();
+      VerifyDirectory(*directory_, [&](uint64_t d, uint64_t t) { done = d, total = t; }).value();
   EXPECT_TRUE(report.sound()) << report.defects[0].Describe();
   EXPECT_THAT(report.remarks, IsEmpty());
   EXPECT_EQ(report.manifest->sealed_through, 5u);
