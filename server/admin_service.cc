@@ -1,5 +1,7 @@
 #include "server/admin_service.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -102,6 +104,27 @@ grpc::Status AdminService::Checkpoint(grpc::ServerContext*, const v1::Checkpoint
             "there is nothing to checkpoint: the durability is MEMORY, observations live as long as the daemon"};
   }
   return {grpc::StatusCode::UNIMPLEMENTED, "checkpoints are not implemented"};
+}
+
+grpc::Status AdminService::Snapshot(grpc::ServerContext*, const v1::SnapshotRequest* request,
+                                    v1::SnapshotResponse* response) {
+  auto slot = calls_.Take();
+  if (!slot.ok()) return ToGrpc(slot.status());
+  if (deps_.engine->durability() == Durability::kMemory || !deps_.snapshot) {
+    return {grpc::StatusCode::FAILED_PRECONDITION,
+            "there is nothing to make a snapshot of: the durability is MEMORY, observations live as long as the daemon"};
+  }
+  if (request->directory().empty() || request->directory().front() != '/') {
+    return {grpc::StatusCode::INVALID_ARGUMENT,
+            fmt::format("directory '{}' is not an absolute path", request->directory())};
+  }
+  const absl::StatusOr<SnapshotOutcome> outcome = deps_.snapshot(request->directory());
+  if (!outcome.ok()) return ToGrpc(outcome.status());
+  response->mutable_token()->set_journal(outcome->token.journal);
+  response->mutable_token()->set_position(outcome->token.position);
+  response->set_segments(outcome->segments);
+  response->set_bytes(outcome->bytes);
+  return grpc::Status::OK;
 }
 
 grpc::Status AdminService::ReloadConfig(grpc::ServerContext*, const v1::ReloadConfigRequest*,

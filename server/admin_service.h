@@ -1,7 +1,8 @@
 // engram.v1.AdminService: looking at the daemon and steering it.
 //
 // Threads:   gRPC's, one for each call under way. Ownership: engine, sampler, clock and slots outlive it.
-// Blocking:  Drain until the queue is empty or just before its deadline; ReloadConfig while a file is read.
+// Blocking:  Drain until the queue is empty or just before its deadline; ReloadConfig while a file is read; Snapshot until its files are
+//            linked.
 // Errors:    as engram.v1.AdminService documents; RESOURCE_EXHAUSTED beyond a fixed number of calls under way, of its
 // own,
 //            so that a daemon full of other calls can still be looked at.
@@ -27,6 +28,13 @@ struct ReloadOutcome {
   std::vector<std::string> needs_restart;
 };
 
+// What a snapshot holds. `segments` and `bytes` are those of the log.
+struct SnapshotOutcome {
+  Token token;
+  uint64_t segments = 0;
+  uint64_t bytes = 0;
+};
+
 class AdminService final : public v1::AdminService::Service {
  public:
   struct Deps {
@@ -36,6 +44,8 @@ class AdminService final : public v1::AdminService::Service {
     std::function<absl::StatusOr<ReloadOutcome>()> reload;
     // How much of the journal has been read, 0..1; 1: the daemon serves.
     std::function<double()> recovered;
+    // Makes a snapshot in the directory, an absolute path. Null: there is nothing to make one of.
+    std::function<absl::StatusOr<SnapshotOutcome>(const std::string&)> snapshot;
   };
 
   explicit AdminService(Deps deps);
@@ -49,6 +59,8 @@ class AdminService final : public v1::AdminService::Service {
                      v1::DrainResponse* response) override;
   grpc::Status Checkpoint(grpc::ServerContext* context, const v1::CheckpointRequest* request,
                           v1::CheckpointResponse* response) override;
+  grpc::Status Snapshot(grpc::ServerContext* context, const v1::SnapshotRequest* request,
+                        v1::SnapshotResponse* response) override;
   grpc::Status ReloadConfig(grpc::ServerContext* context, const v1::ReloadConfigRequest* request,
                             v1::ReloadConfigResponse* response) override;
   grpc::Status TraceObservations(grpc::ServerContext* context, const v1::TraceObservationsRequest* request,

@@ -93,7 +93,9 @@ _engram() {
     out += fmt::format("        {})\n          if [[ $current == -* ]]; then words={}\n", Quoted(command.name),
                        Quoted(Joined(options)));
     if (command.takes_space) out += "          elif [[ $places == 0 ]]; then words=$(_engram_spaces)\n";
-    if (command.takes_file) out += "          elif [[ $places == 1 ]]; then files=1\n";
+    if (command.takes_file) {
+      out += fmt::format("          elif [[ $places -ge {} ]]; then files=1\n", command.takes_space ? 1 : 0);
+    }
     if (!words.empty()) out += fmt::format("          else words={}\n", Quoted(Joined(words)));
     out += "          fi ;;\n";
   }

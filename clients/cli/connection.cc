@@ -116,6 +116,14 @@ class GrpcConnection final : public Connection {
   absl::StatusOr<v1::GetStatusResponse> GetStatus() override {
     return Call<v1::GetStatusResponse>(*admin_, &v1::AdminService::Stub::GetStatus, v1::GetStatusRequest());
   }
+  absl::StatusOr<v1::CheckpointResponse> Checkpoint() override {
+    return Call<v1::CheckpointResponse>(*admin_, &v1::AdminService::Stub::Checkpoint, v1::CheckpointRequest());
+  }
+  absl::StatusOr<v1::SnapshotResponse> Snapshot(const std::string& directory) override {
+    v1::SnapshotRequest request;
+    request.set_directory(directory);
+    return Call<v1::SnapshotResponse>(*admin_, &v1::AdminService::Stub::Snapshot, request);
+  }
   std::unique_ptr<ObserveCall> Observe() override {
     AwaitDaemon();
     return std::make_unique<GrpcObserveCall>(memory_.get(),

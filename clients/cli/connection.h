@@ -50,6 +50,8 @@ class Connection {
   virtual absl::StatusOr<v1::Space> UpdateSpace(const v1::UpdateSpaceRequest& request) = 0;
   virtual absl::StatusOr<v1::DeleteSpaceResponse> DeleteSpace(const std::string& name) = 0;
   virtual absl::StatusOr<v1::GetStatusResponse> GetStatus() = 0;
+  virtual absl::StatusOr<v1::CheckpointResponse> Checkpoint() = 0;
+  virtual absl::StatusOr<v1::SnapshotResponse> Snapshot(const std::string& directory) = 0;
 
   // Without a deadline: a stream lasts as long as its input.
   virtual std::unique_ptr<ObserveCall> Observe() = 0;

@@ -11,8 +11,8 @@ namespace engram {
   X(kOk, 0, "done")                                                                       \
   X(kPartial, 1, "the daemon refused some observations, or what was asked for is not there") \
   X(kUsage, 2, "the command line is wrong")                                               \
-  X(kBadData, 65, "the input data is wrong: a malformed line, .npy, dimension, a value") \
-  X(kNoInput, 66, "an input file cannot be opened")                                       \
+  X(kBadData, 65, "the input data is wrong: a malformed line, .npy, dimension, a value; or a data directory is damaged") \
+  X(kNoInput, 66, "an input file or directory cannot be opened")                                       \
   X(kUnreachable, 69, "the daemon cannot be reached, or it is draining")                  \
   X(kInternal, 70, "an error inside the daemon or this program")                          \
   X(kInputOutput, 74, "reading or writing failed midway")                                 \

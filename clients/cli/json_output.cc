@@ -39,11 +39,6 @@ ordered_json TagsOf(const Tags& tags) {
   return out;
 }
 
-ordered_json TokenOf(const v1::Token& token) {
-  // Tokens have all 64 bits, which many JSON readers round: so text.
-  return fmt::format("{:016x}-{}", token.journal(), token.position());
-}
-
 ordered_json LatencyOf(const v1::LatencySummary& latency) {
   return {{"p50_us", latency.p50_us()}, {"p99_us", latency.p99_us()}, {"count", latency.count()}};
 }
@@ -62,6 +57,11 @@ float Widened(uint16_t half) {
 }
 
 }  // namespace
+
+std::string TokenText(const v1::Token& token) {
+  // Tokens have all 64 bits, which many JSON readers round: so text.
+  return fmt::format("{:016x}-{}", token.journal(), token.position());
+}
 
 std::vector<float> ElementsOf(const v1::Observation& observation) {
   std::vector<float> out;
@@ -167,7 +167,7 @@ std::string ToJson(const v1::RecallResponse& response, uint64_t row, const std::
   return Line({{"cue", cue},
                {"hits", hits},
                {"coverage",
-                {{"visible_through", TokenOf(coverage.visible_through())},
+                {{"visible_through", TokenText(coverage.visible_through())},
                  {"exact", coverage.exact()},
                  {"graph_candidates", coverage.graph_candidates()},
                  {"tail_scanned", coverage.tail_scanned()},
@@ -252,5 +252,14 @@ std::string ToJson(const v1::GetStatusResponse& status) {
                {"grpc_address", status.grpc_address()},
                {"metrics_address", status.metrics_address()}});
 }
+
+std::string ToJson(const v1::SnapshotResponse& response, const std::string& directory) {
+  return Line({{"directory", directory},
+               {"token", TokenText(response.token())},
+               {"segments", response.segments()},
+               {"bytes", response.bytes()}});
+}
+
+std::string ToJson(const v1::CheckpointResponse& response) { return Line({{"token", TokenText(response.token())}}); }
 
 }  // namespace engram

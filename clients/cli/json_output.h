@@ -22,6 +22,11 @@ std::string ToJson(const v1::ForgetResponse& response, bool dry_run);
 std::string ToJson(const v1::Space& space);
 std::string ToJson(const v1::DeleteSpaceResponse& response, const std::string& name);
 std::string ToJson(const v1::GetStatusResponse& status);
+std::string ToJson(const v1::SnapshotResponse& response, const std::string& directory);
+std::string ToJson(const v1::CheckpointResponse& response);
+
+// "0123456789abcdef-17".
+std::string TokenText(const v1::Token& token);
 
 // "cosine", "durable", "memory", "normal": the enumerators as the command line spells them.
 std::string NameOf(v1::Metric metric);

@@ -26,6 +26,10 @@ int Run(int argc, char** argv) {
     std::fputs(CompletionScript(completion->shell).c_str(), stdout);
     return kOk;
   }
+  Session offline(line.global, nullptr);
+  if (const auto* verify = std::get_if<VerifyOptions>(&line.command)) return RunVerify(offline, *verify);
+  if (const auto* dump = std::get_if<DumpOptions>(&line.command)) return RunDump(offline, *dump);
+  if (const auto* restore = std::get_if<RestoreOptions>(&line.command)) return RunRestore(offline, *restore);
   absl::StatusOr<std::unique_ptr<Connection>> daemon = Connection::To(line.global.address, line.global.timeout_us);
   if (!daemon.ok()) {
     std::fputs(fmt::format("engram: {}\n", std::string(daemon.status().message())).c_str(), stderr);
@@ -37,6 +41,8 @@ int Run(int argc, char** argv) {
   if (const auto* get = std::get_if<GetOptions>(&line.command)) return RunGet(session, *get);
   if (const auto* forget = std::get_if<ForgetOptions>(&line.command)) return RunForget(session, *forget);
   if (const auto* spaces = std::get_if<SpacesOptions>(&line.command)) return RunSpaces(session, *spaces);
+  if (const auto* snapshot = std::get_if<SnapshotOptions>(&line.command)) return RunSnapshot(session, *snapshot);
+  if (std::holds_alternative<CheckpointOptions>(line.command)) return RunCheckpoint(session);
   return RunStatus(session, std::get<StatusOptions>(line.command));
 }
 

@@ -5,9 +5,9 @@
 #include <map>
 #include <memory>
 
+#include "clients/cli/data_options.h"
 #include "clients/cli/exit_codes.h"
 #include "clients/cli/near_names.h"
-#include "clients/cli/option_kinds.h"
 
 namespace engram {
 namespace {
@@ -15,7 +15,7 @@ namespace {
 constexpr uint32_t kMaxBatch = 65536;
 
 // The application with the place its options are read into. Lives for one parse.
-class Grammar final : private OptionKinds {
+class Grammar final : private DataOptions {
  public:
   Grammar() {
     app_.name("engram");
@@ -37,6 +37,7 @@ class Grammar final : private OptionKinds {
     AddForget();
     AddSpaces();
     AddStatus();
+    AddDataCommands(&app_);
     AddCompletion();
     std::string codes = "Exit codes:\n";
 #define ENGRAM_EXIT_CODE_LINE(name, number, meaning) codes += fmt::format("  {:<5} {}\n", number, meaning);
@@ -59,6 +60,7 @@ class Grammar final : private OptionKinds {
     if (forget_app_->parsed()) line_.command = TakeForget();
     if (spaces_app_->parsed()) line_.command = TakeSpaces();
     if (status_app_->parsed()) line_.command = status_;
+    if (const auto data = TakeDataCommand(); data.has_value()) line_.command = *data;
     if (completion_app_->parsed()) line_.command = completion_;
     return line_;
   }

@@ -95,6 +95,33 @@ struct StatusOptions {
   int64_t interval_us = 1'000'000;
 };
 
+struct VerifyOptions {
+  std::string directory;
+  bool quiet = false;
+};
+
+struct DumpOptions {
+  std::string directory;
+  std::string space;
+  uint64_t from = 1;
+  // Records; all when unset.
+  std::optional<uint64_t> limit;
+  bool embeddings = false;
+};
+
+struct RestoreOptions {
+  std::string snapshot;
+  std::string directory;
+  bool copy = false;
+  bool accept_damage = false;
+};
+
+struct SnapshotOptions {
+  std::string directory;
+};
+
+struct CheckpointOptions {};
+
 struct CompletionOptions {
   std::string shell;
 };
@@ -118,7 +145,8 @@ struct OfferedCommand {
 };
 
 using CommandOptions = std::variant<ObserveOptions, RecallOptions, GetOptions, ForgetOptions, SpacesOptions,
-                                    StatusOptions, CompletionOptions>;
+                                    StatusOptions, VerifyOptions, DumpOptions, RestoreOptions, SnapshotOptions,
+                                    CheckpointOptions, CompletionOptions>;
 
 struct CommandLine {
   GlobalOptions global;

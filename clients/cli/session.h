@@ -17,9 +17,11 @@ namespace engram {
 // Used by the command's thread, except where a method says otherwise.
 class Session {
  public:
+  // `daemon` may be null for the commands that work without one.
   Session(const GlobalOptions& global, std::unique_ptr<Connection> daemon);
 
   const GlobalOptions& global() const { return global_; }
+  // REQUIRES: there is one.
   Connection& daemon() { return *daemon_; }
   const Terminal& out() const { return out_; }
   const Terminal& err() const { return err_; }
@@ -57,6 +59,12 @@ ExitCode RunGet(Session& session, const GetOptions& options);
 ExitCode RunForget(Session& session, const ForgetOptions& options);
 ExitCode RunSpaces(Session& session, const SpacesOptions& options);
 ExitCode RunStatus(Session& session, const StatusOptions& options);
+// Without a daemon.
+ExitCode RunVerify(Session& session, const VerifyOptions& options);
+ExitCode RunDump(Session& session, const DumpOptions& options);
+ExitCode RunRestore(Session& session, const RestoreOptions& options);
+ExitCode RunSnapshot(Session& session, const SnapshotOptions& options);
+ExitCode RunCheckpoint(Session& session);
 // The script of one shell.
 std::string CompletionScript(const std::string& shell);
 

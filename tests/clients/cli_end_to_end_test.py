@@ -203,6 +203,11 @@ class CliEndToEndTest(unittest.TestCase):
         text = self.run_engram("status").stdout
         self.assertRegex(text, r"(?m)^queue +\[\.*\] 0 of [\d,]+, pressure normal$")
 
+    def test_without_data_on_disk_there_is_no_snapshot_and_no_checkpoint(self):
+        refused = self.run_engram("snapshot", os.path.join(self.folder, "copy"), code=1)
+        self.assertIn("there is nothing to make a snapshot of: the durability is MEMORY", refused.stderr)
+        self.assertIn("nothing to checkpoint", self.run_engram("checkpoint", code=1).stderr)
+
     def test_watching_status_ends_on_ctrl_c(self):
         watch = subprocess.Popen([ENGRAM, "status", "--watch", "--interval", "50ms"], stdout=subprocess.PIPE, text=True,
                                  env=self.environment())
@@ -427,7 +432,9 @@ class CliEndToEndTest(unittest.TestCase):
         self.assertEqual(self.complete("recall", self.space[:-1]), [self.space])
         self.assertEqual(self.complete("spaces", "delete", self.space[:-1]), [self.space])
         self.assertEqual(self.complete("completion", "f"), ["fish"])
+        self.assertEqual(self.complete("journal", ""), ["dump"])
         path = self.file("input.jsonl", "")
+        self.assertEqual(self.complete("verify", path[:-2]), [path])
         self.assertEqual(self.complete("observe", self.space, path[:-2]), [path])
 
 

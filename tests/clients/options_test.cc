@@ -121,6 +121,28 @@ TEST(Options, SpacesListsWhenNothingElseIsNamed) {
   EXPECT_THAT(UsageError({"spaces", "update", "notes"}), HasSubstr("name what to change"));
 }
 
+TEST(Options, CommandsOnDataTakeDirectories) {
+  EXPECT_TRUE(As<VerifyOptions>({"verify", "/data", "--quiet"}).quiet);
+  const DumpOptions dump =
+      As<DumpOptions>({"journal", "dump", "/data", "--space", "notes", "--from", "7", "--limit", "2"});
+  EXPECT_EQ(dump.directory, "/data");
+  EXPECT_EQ(dump.space, "notes");
+  EXPECT_EQ(dump.from, 7u);
+  EXPECT_EQ(dump.limit, 2u);
+  EXPECT_FALSE(As<DumpOptions>({"journal", "dump", "/data"}).limit.has_value());
+  const RestoreOptions restore = As<RestoreOptions>({"restore", "/backup", "/data", "--copy"});
+  EXPECT_EQ(restore.snapshot, "/backup");
+  EXPECT_EQ(restore.directory, "/data");
+  EXPECT_TRUE(restore.copy);
+  EXPECT_FALSE(restore.accept_damage);
+  EXPECT_EQ(As<SnapshotOptions>({"snapshot", "/backup"}).directory, "/backup");
+  As<CheckpointOptions>({"checkpoint"});
+  EXPECT_THAT(UsageError({"verify"}), HasSubstr("directory"));
+  EXPECT_THAT(UsageError({"restore", "/backup"}), HasSubstr("directory"));
+  EXPECT_THAT(UsageError({"journal"}), HasSubstr("subcommand"));
+  EXPECT_THAT(UsageError({"journal", "dump", "/data", "--from", "0"}), HasSubstr("--from"));
+}
+
 TEST(Options, HelpNamesEveryCommandAndEveryExitCode) {
   const auto parsed = Parse({"--help"});
   const Printout& help = std::get<Printout>(parsed);

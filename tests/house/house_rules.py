@@ -14,6 +14,8 @@ MAY_INCLUDE = [
     ("index/", ["index/", "config/", "core/base/"]),
     ("core/", ["core/", "index/", "config/"]),
     ("server/", ["server/", "core/", "index/", "config/", "engram/v1/"]),
+    # The commands that work without a daemon read its data: docs/decisions/0009-offline-tools-read-the-format.md.
+    ("clients/cli/", ["clients/", "core/base/", "core/journal/", "engram/v1/"]),
     ("clients/", ["clients/", "core/base/", "engram/v1/"]),
     ("loadtest/", ["loadtest/", "core/base/", "engram/v1/"]),
 ]
@@ -184,9 +186,12 @@ EXAMPLES = {
         ("core/engine.cc", '#include "server/daemon.h"\n'),
         ("loadtest/demo.cc", '#include "core/engine.h"\n'),
         ("clients/cli/main.cc", '  #  include "config/settings.h"\n'),
+        ("clients/cli/status.cc", '#include "core/engine.h"\n'),
+        ("loadtest/demo.cc", '#include "core/journal/verify.h"\n'),
     ], [
         ("index/slab.cc", '#include "core/base/types.h"\n#include <vector>\n'),
         ("server/daemon.cc", '#include "core/engine.h"\n'),
+        ("clients/cli/verify.cc", '#include "core/journal/verify.h"\n'),
         ("tests/core/engine_test.cc", '#include "server/daemon.h"\n'),
     ]),
     "one library, one file": ([

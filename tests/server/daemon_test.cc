@@ -186,6 +186,11 @@ TEST_F(DaemonTest, AnswersWhatIsNotThereYet) {
   v1::CheckpointResponse checkpoint;
   EXPECT_EQ(Call(daemon.admin(), &Admin::Checkpoint, {}, &checkpoint).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
+  v1::SnapshotRequest snapshot_request;
+  snapshot_request.set_directory("/tmp/never-made");
+  v1::SnapshotResponse snapshot;
+  EXPECT_EQ(Call(daemon.admin(), &Admin::Snapshot, snapshot_request, &snapshot).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
   v1::InjectFaultResponse fault;
   EXPECT_EQ(Call(daemon.admin(), &Admin::InjectFault, {}, &fault).error_code(), grpc::StatusCode::UNIMPLEMENTED);
   grpc::ClientContext context;

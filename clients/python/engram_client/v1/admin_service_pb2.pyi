@@ -132,6 +132,22 @@ class ReloadConfigResponse(_message.Message):
     needs_restart: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, applied: _Optional[_Iterable[str]] = ..., needs_restart: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class SnapshotRequest(_message.Message):
+    __slots__ = ["directory"]
+    DIRECTORY_FIELD_NUMBER: _ClassVar[int]
+    directory: str
+    def __init__(self, directory: _Optional[str] = ...) -> None: ...
+
+class SnapshotResponse(_message.Message):
+    __slots__ = ["bytes", "segments", "token"]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    bytes: int
+    segments: int
+    token: _observation_pb2.Token
+    def __init__(self, token: _Optional[_Union[_observation_pb2.Token, _Mapping]] = ..., segments: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+
 class TraceObservationsRequest(_message.Message):
     __slots__ = ["limit"]
     LIMIT_FIELD_NUMBER: _ClassVar[int]

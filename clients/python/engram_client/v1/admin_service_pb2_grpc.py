@@ -30,6 +30,11 @@ class AdminServiceStub(object):
                 request_serializer=engram_dot_v1_dot_admin__service__pb2.CheckpointRequest.SerializeToString,
                 response_deserializer=engram_dot_v1_dot_admin__service__pb2.CheckpointResponse.FromString,
                 )
+        self.Snapshot = channel.unary_unary(
+                '/engram.v1.AdminService/Snapshot',
+                request_serializer=engram_dot_v1_dot_admin__service__pb2.SnapshotRequest.SerializeToString,
+                response_deserializer=engram_dot_v1_dot_admin__service__pb2.SnapshotResponse.FromString,
+                )
         self.ReloadConfig = channel.unary_unary(
                 '/engram.v1.AdminService/ReloadConfig',
                 request_serializer=engram_dot_v1_dot_admin__service__pb2.ReloadConfigRequest.SerializeToString,
@@ -67,6 +72,15 @@ class AdminServiceServicer(object):
 
     def Checkpoint(self, request, context):
         """FAILED_PRECONDITION while the durability mode is MEMORY: there is nothing to checkpoint.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Snapshot(self, request, context):
+        """A consistent copy of the data directory, by hard links, while writes go on: everything durable when the call came is in
+        it. INVALID_ARGUMENT when the directory is not absolute, FAILED_PRECONDITION when it holds something, is on another
+        file system, or the durability mode is MEMORY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,6 +124,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.Checkpoint,
                     request_deserializer=engram_dot_v1_dot_admin__service__pb2.CheckpointRequest.FromString,
                     response_serializer=engram_dot_v1_dot_admin__service__pb2.CheckpointResponse.SerializeToString,
+            ),
+            'Snapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.Snapshot,
+                    request_deserializer=engram_dot_v1_dot_admin__service__pb2.SnapshotRequest.FromString,
+                    response_serializer=engram_dot_v1_dot_admin__service__pb2.SnapshotResponse.SerializeToString,
             ),
             'ReloadConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.ReloadConfig,
@@ -185,6 +204,23 @@ class AdminService(object):
         return grpc.experimental.unary_unary(request, target, '/engram.v1.AdminService/Checkpoint',
             engram_dot_v1_dot_admin__service__pb2.CheckpointRequest.SerializeToString,
             engram_dot_v1_dot_admin__service__pb2.CheckpointResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Snapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/engram.v1.AdminService/Snapshot',
+            engram_dot_v1_dot_admin__service__pb2.SnapshotRequest.SerializeToString,
+            engram_dot_v1_dot_admin__service__pb2.SnapshotResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
