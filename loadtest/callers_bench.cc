@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "loadtest/disk_probe.h"
 #include "loadtest/durable_bench.h"
@@ -19,6 +21,7 @@ constexpr size_t kSyncBytes = 4 << 10, kProbeBytes = 16 << 20;
 constexpr uint32_t kSyncsPerRound = 1000;
 constexpr size_t kRows = 4096, kChecked = 16;
 constexpr const char* kSpace = "callers";
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 // Some of the `count` observations that the callers made.
 std::vector<SentObservation> SomeSent(const Matrix& vectors, uint64_t count) {
@@ -57,9 +60,12 @@ absl::Status MeasureCallers(const BenchContext& context, const DurablePlan& plan
     if (round == 0) continue;  // Connections, heaps and the processor's clock get up to speed.
     const auto acknowledged = static_cast<double>(result.acknowledged);
     rates.push_back(acknowledged / Seconds(result.nanos));
-    per_sync.push_back(acknowledged / after.Since(before).syncs);
-    ratios.push_back(static_cast<double>(result.latency.Percentile(0.99)) /
-                     static_cast<double>(of_disk.latency.Percentile(0.99)));
+    // A daemon that does not sync, or does not say, has neither figure.
+    const double synced = after.Since(before).syncs > 0 ? after.Since(before).syncs : kMissing;
+    per_sync.push_back(acknowledged / synced);
+    ratios.push_back(std::isnan(synced) ? kMissing
+                                        : static_cast<double>(result.latency.Percentile(0.99)) /
+                                              static_cast<double>(of_disk.latency.Percentile(0.99)));
     calls.Merge(result.latency);
     syncs.Merge(of_disk.latency);
     rows.push_back({fmt::format("{}", round), Grouped(rates.back()), fmt::format("{:.1f}", per_sync.back()),

@@ -218,7 +218,7 @@ absl::Status MeasureDurableIngest(const BenchContext& context, const DurablePlan
   report.AddBar({"the same into one space", durable(SpreadOf(measured[kOneSpace].shares).median) * 100, kShareBar * 100,
                  true, "%"});
   report.AddBar({"durable ingest, f16 over f32", durable(half.median), kHalfBar, true, "x"});
-  report.AddBar({"journal bytes over payload bytes, f32", SpreadOf(measured[kTwoSpaces].journal_ratios).median,
+  report.AddBar({"journal bytes over payload bytes, f32", durable(SpreadOf(measured[kTwoSpaces].journal_ratios).median),
                  kJournalBar, false, "x"});
   return absl::OkStatus();
 }

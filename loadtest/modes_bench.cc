@@ -18,6 +18,7 @@ constexpr const char* kSteadySpace = "steady";
 
 struct Mode {
   std::vector<double> rates, shares;
+  v1::Durability durability = v1::DURABILITY_UNSPECIFIED;
   Histogram latency;  // From the due instant to the durable acknowledgement.
 };
 
@@ -43,6 +44,7 @@ absl::Status RunOnce(const BenchContext& context, const DurablePlan& plan, const
   }
   ENGRAM_ASSIGN_OR_RETURN(const StreamsResult burst, RunStreams(daemon->address(), loads, streams.warm_up));
   mode.rates.push_back(burst.Rate());
+  mode.durability = burst.durability;
   for (size_t i = 0; i < kStreams; ++i) {
     ENGRAM_RETURN_IF_ERROR(CheckSpace(daemon->stub(), Space(i), streams.texts[i].size(),
                                       PickSent(streams.texts[i], streams.vectors[i], kChecked, context.seed)));
@@ -83,15 +85,17 @@ absl::Status MeasureModes(const BenchContext& context, const DurablePlan& plan, 
                              kStreams));
   report.Line(fmt::format("  P50, P99: from the due instant to durable at 1 000 obs/s offered one by one, {} s a round",
                           plan.mode_seconds));
-  std::vector<std::vector<std::string>> rows = {{"mode", "P50 (ms)", "P99 (ms)", "Throughput (obs/sec)", "of memory"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"mode", "acknowledged as", "P50 (ms)", "P99 (ms)", "Throughput (obs/sec)", "of memory"}};
   nlohmann::ordered_json json;
   for (size_t i = 0; i < std::size(kModes); ++i) {
     const Mode& mode = modes[i];
     const Spread share = SpreadOf(mode.shares);
-    rows.push_back({kModes[i], Milliseconds(mode.latency.Percentile(0.5)), Milliseconds(mode.latency.Percentile(0.99)),
-                    Grouped(SpreadOf(mode.rates).median),
+    rows.push_back({kModes[i], v1::Durability_Name(mode.durability), Milliseconds(mode.latency.Percentile(0.5)),
+                    Milliseconds(mode.latency.Percentile(0.99)), Grouped(SpreadOf(mode.rates).median),
                     fmt::format("{:.0f} % ({:.0f}..{:.0f})", share.median * 100, share.least * 100, share.most * 100)});
-    json[kModes[i]] = {{"latency", PercentilesToJson(mode.latency)},
+    json[kModes[i]] = {{"acknowledged_as", v1::Durability_Name(mode.durability)},
+                       {"latency", PercentilesToJson(mode.latency)},
                        {"obs_per_s", ToJson(SpreadOf(mode.rates))},
                        {"share_of_memory", ToJson(share)}};
   }

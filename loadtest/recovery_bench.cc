@@ -66,6 +66,8 @@ class Recovery {
   absl::StatusOr<double> Restart() {
     ENGRAM_ASSIGN_OR_RETURN(const int64_t took, daemon_.Restart());
     ENGRAM_RETURN_IF_ERROR(CheckSpace(daemon_.stub(), kSpace, live_, sent_));
+    // So that each is killed in the same state, none while it writes segments ahead.
+    ENGRAM_RETURN_IF_ERROR(daemon_.AwaitSpares());
     return Seconds(took);
   }
   // Kills it and takes its checkpoints away.

@@ -137,7 +137,7 @@ TEST_F(DatasetTest, FramesCarryEverythingInSequence) {
   EXPECT_EQ(std::memcmp(last.embedding_f32().data(), vectors.row(4).data(), 16), 0);
 }
 
-TEST(DatasetTest, NarrowingUndoesWideningForEveryHalf) {
+TEST(FramesAndHalvesTest, NarrowingUndoesWideningForEveryHalf) {
   for (uint32_t half = 0; half <= 0xffff; ++half) {
     const float wide = WidenHalf(static_cast<uint16_t>(half));
     if (std::isnan(wide)) {
@@ -149,7 +149,7 @@ TEST(DatasetTest, NarrowingUndoesWideningForEveryHalf) {
 }
 
 // Between each two neighbours: the middle goes to the even one, a little to either side goes to that side.
-TEST(DatasetTest, NarrowingGoesToTheNearestAndOfTwoToTheEven) {
+TEST(FramesAndHalvesTest, NarrowingGoesToTheNearestAndOfTwoToTheEven) {
   for (uint16_t low = 0; low < 0x7bff; ++low) {
     const float below = WidenHalf(low), above = WidenHalf(low + 1), middle = (below + above) / 2;
     ASSERT_EQ(NarrowToHalf(middle), low % 2 == 0 ? low : low + 1);
@@ -163,7 +163,7 @@ TEST(DatasetTest, NarrowingGoesToTheNearestAndOfTwoToTheEven) {
   EXPECT_EQ(NarrowToHalf(1e-30f), 0);
 }
 
-TEST(DatasetTest, FramesOfHalvesCarryHalvesOnly) {
+TEST(FramesAndHalvesTest, FramesOfHalvesCarryHalvesOnly) {
   const Matrix vectors = RandomMatrix(3, 8, 1);
   const auto frames = MakeFrames({RandomText(0), RandomText(1), RandomText(2)}, vectors, 2, ElementForm::kF16);
   ASSERT_EQ(frames.size(), 2u);
@@ -175,7 +175,7 @@ TEST(DatasetTest, FramesOfHalvesCarryHalvesOnly) {
   EXPECT_EQ(last, NarrowToHalf(vectors.row(2)[7]));
 }
 
-TEST(DatasetTest, PayloadIsIdsEmbeddingsContentsAndTags) {
+TEST(FramesAndHalvesTest, PayloadIsIdsEmbeddingsContentsAndTags) {
   const std::vector<SampleText> texts = {{"id", "text", {{"key", "value"}}}, {"i", "", {}}};
   const Matrix vectors = RandomMatrix(2, 4, 1);
   EXPECT_EQ(PayloadBytes(MakeFrames(texts, vectors, 1)), 2u + 4 + 3 + 5 + 16 + 1 + 16);

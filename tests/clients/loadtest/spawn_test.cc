@@ -77,7 +77,7 @@ TEST_F(SpawnTest, AKilledProcessIsGoneAndHadNoTimeToEndInOrder) {
 }
 
 TEST_F(SpawnTest, KillingTellsThatAProcessHadEndedByItself) {
-  const auto child = Shell("echo thing ready; echo out of luck >&2; exit 3");
+  const auto child = Shell("echo thing ready a=b; echo out of luck >&2; exit 3");
   ASSERT_TRUE(child.ok()) << child.status();
   siginfo_t ended;
   // Waits for its end and leaves it to be waited for again.
