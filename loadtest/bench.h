@@ -18,6 +18,8 @@ struct BenchContext {
   std::filesystem::path daemon;
   // This program, to be started again as the sink.
   std::filesystem::path self;
+  // On the disk that durable figures are of; every daemon of theirs gets a directory of its own in it.
+  std::filesystem::path storage;
   uint64_t seed = 1;
   // Profile of the ingest runs' daemon, and more `--set` values for every daemon.
   std::string ingest_profile = "high_throughput";

@@ -72,6 +72,20 @@ float WidenHalf(uint16_t half) {
   return (half & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
+uint16_t NarrowToHalf(float value) {
+  const auto sign = static_cast<uint16_t>(std::signbit(value) ? 0x8000 : 0);
+  const double magnitude = std::abs(double{value});
+  if (std::isnan(value)) return sign | 0x7e00;
+  // 65520 lies half-way between the largest binary16 and the next power of two.
+  if (magnitude >= 65520) return sign | 0x7c00;
+  // Below 2^-14 the step between neighbours stays 2^-24; above, eleven bits of the mantissa count.
+  const int exponent = magnitude < 0x1p-14 ? -14 : std::ilogb(magnitude);
+  const auto steps = static_cast<uint32_t>(std::nearbyint(std::ldexp(magnitude, 10 - exponent)));
+  // With the implicit bit as a carry into the exponent, a mantissa rounded up to 2048 comes out right.
+  const uint32_t bits = magnitude < 0x1p-14 ? steps : (static_cast<uint32_t>(exponent + 14) << 10) + steps;
+  return sign | static_cast<uint16_t>(bits);
+}
+
 absl::StatusOr<Matrix> ReadNpy(const std::filesystem::path& file) {
   ENGRAM_ASSIGN_OR_RETURN(const std::string bytes, ReadWhole(file));
   const auto bad = [&](const std::string& what) {
@@ -162,8 +176,16 @@ void SetEmbedding(std::span<const float> embedding, std::string* bytes) {
   bytes->assign(reinterpret_cast<const char*>(embedding.data()), embedding.size_bytes());
 }
 
+void SetHalfEmbedding(std::span<const float> embedding, std::string* bytes) {
+  bytes->resize(embedding.size() * sizeof(uint16_t));
+  for (size_t i = 0; i < embedding.size(); ++i) {
+    const uint16_t half = NarrowToHalf(embedding[i]);
+    std::memcpy(bytes->data() + i * sizeof half, &half, sizeof half);
+  }
+}
+
 std::vector<v1::ObserveStreamRequest> MakeFrames(const std::vector<SampleText>& texts, const Matrix& embeddings,
-                                                 size_t batch_size) {
+                                                 size_t batch_size, ElementForm form) {
   std::vector<v1::ObserveStreamRequest> frames((texts.size() + batch_size - 1) / batch_size);
   for (size_t i = 0; i < texts.size(); ++i) {
     v1::ObservationBatch& batch = *frames[i / batch_size].mutable_batch();
@@ -171,10 +193,26 @@ std::vector<v1::ObserveStreamRequest> MakeFrames(const std::vector<SampleText>& 
     v1::Observation& observation = *batch.add_observations();
     observation.set_id(texts[i].id);
     observation.set_content(texts[i].content);
-    SetEmbedding(embeddings.row(i), observation.mutable_embedding_f32());
+    if (form == ElementForm::kF16) {
+      SetHalfEmbedding(embeddings.row(i), observation.mutable_embedding_f16());
+    } else {
+      SetEmbedding(embeddings.row(i), observation.mutable_embedding_f32());
+    }
     for (const auto& [key, value] : texts[i].tags) (*observation.mutable_tags())[key] = value;
   }
   return frames;
+}
+
+uint64_t PayloadBytes(const std::vector<v1::ObserveStreamRequest>& frames) {
+  uint64_t bytes = 0;
+  for (const v1::ObserveStreamRequest& frame : frames) {
+    for (const v1::Observation& observation : frame.batch().observations()) {
+      bytes += observation.id().size() + observation.content().size() + observation.embedding_f32().size() +
+               observation.embedding_f16().size();
+      for (const auto& [key, value] : observation.tags()) bytes += key.size() + value.size();
+    }
+  }
+  return bytes;
 }
 
 }  // namespace engram

@@ -48,6 +48,8 @@ absl::StatusOr<Matrix> ReadNpy(const std::filesystem::path& file);
 
 // The value of a binary16; exact.
 float WidenHalf(uint16_t half);
+// The binary16 nearest to `value`, of two the even one; beyond the largest, infinity.
+uint16_t NarrowToHalf(float value);
 
 // Elements uniform in -1..1; the same for the same seed everywhere.
 Matrix RandomMatrix(size_t rows, uint32_t dimension, uint64_t seed);
@@ -55,10 +57,17 @@ Matrix RandomMatrix(size_t rows, uint32_t dimension, uint64_t seed);
 // One of the texts random observations carry: 60 bytes or so, and different for each `i`.
 SampleText RandomText(size_t i);
 
+// How an embedding travels.
+enum class ElementForm { kF32, kF16 };
+
 // Ready frames of `batch_size` observations (the last may be shorter), numbered from sequence 1.
 std::vector<v1::ObserveStreamRequest> MakeFrames(const std::vector<SampleText>& texts, const Matrix& embeddings,
-                                                 size_t batch_size);
+                                                 size_t batch_size, ElementForm form = ElementForm::kF32);
+
+// Bytes of what the frames carry for the caller: ids, embeddings as sent, contents, keys and values of tags.
+uint64_t PayloadBytes(const std::vector<v1::ObserveStreamRequest>& frames);
 
 void SetEmbedding(std::span<const float> embedding, std::string* bytes);
+void SetHalfEmbedding(std::span<const float> embedding, std::string* bytes);
 
 }  // namespace engram

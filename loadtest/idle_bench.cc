@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include "loadtest/bench.h"
+#include "loadtest/durable_daemon.h"
 #include "loadtest/pacing.h"
-#include "loadtest/spawn.h"
 
 namespace engram {
 namespace {
@@ -13,18 +13,16 @@ constexpr double kCpuBar = 2, kResidentBar = 60;  // Percent of a core; megabyte
 }  // namespace
 
 absl::Status MeasureIdle(const BenchContext& context, uint32_t seconds, Report& report) {
-  ENGRAM_ASSIGN_OR_RETURN(const auto directory, TemporaryDirectory::Create());
-  std::vector<std::string> arguments = {"--profile", "balanced"};
-  for (const std::string& setting : context.settings) arguments.insert(arguments.end(), {"--set", setting});
-  ENGRAM_ASSIGN_OR_RETURN(const auto daemon, StartDaemon(context.daemon, arguments, *directory));
+  ENGRAM_ASSIGN_OR_RETURN(const auto daemon, DurableDaemon::Start(context, {.profile = "balanced"}));
+  Child& child = daemon->child();
 
-  // Starting up is not idling.
+  // Starting up is not idling, and neither is writing spare segments ahead.
   SleepUntilNanos(NowNanos() + kNanosPerSecond);
   const int64_t began = NowNanos();
-  const double cpu_before = daemon->CpuSeconds();
+  const double cpu_before = child.CpuSeconds();
   SleepUntilNanos(began + int64_t{seconds} * kNanosPerSecond);
-  const double percent = (daemon->CpuSeconds() - cpu_before) / Seconds(NowNanos() - began) * 100;
-  const double resident = static_cast<double>(daemon->ResidentBytes()) / 1e6;
+  const double percent = (child.CpuSeconds() - cpu_before) / Seconds(NowNanos() - began) * 100;
+  const double resident = static_cast<double>(child.ResidentBytes()) / 1e6;
 
   report.Heading(fmt::format("Idle, balanced, {} s", seconds));
   report.Line(fmt::format("  {:.2f} % of a core, {:.1f} MB resident", percent, resident));

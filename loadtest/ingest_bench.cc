@@ -7,6 +7,7 @@
 #include "loadtest/dataset.h"
 #include "loadtest/observe_client.h"
 #include "loadtest/pacing.h"
+#include "loadtest/space_check.h"
 #include "loadtest/spawn.h"
 
 namespace engram {
@@ -40,54 +41,6 @@ absl::StatusOr<Round> RunOnce(v1::MemoryService::Stub& stub, const Child& server
                (OwnCpuSeconds() - client_before) * 1e6 / count};
 }
 
-absl::Status CreateFlatSpace(v1::MemoryService::Stub& stub, const std::string& name, uint32_t dimension) {
-  grpc::ClientContext context;
-  v1::CreateSpaceRequest request;
-  request.set_name(name);
-  request.mutable_config()->set_dimension(dimension);
-  request.mutable_config()->set_flat_threshold(100'000'000);
-  v1::Space space;
-  return FromGrpc(stub.CreateSpace(&context, request, &space), "create space " + name);
-}
-
-// What was acknowledged is there: the count, and some observations found by their own vectors.
-absl::Status CheckSpace(v1::MemoryService::Stub& stub, const std::string& name, const std::vector<SampleText>& texts,
-                        const Matrix& vectors, uint64_t seed) {
-  {
-    grpc::ClientContext context;
-    v1::GetSpaceRequest request;
-    request.set_name(name);
-    v1::Space space;
-    ENGRAM_RETURN_IF_ERROR(FromGrpc(stub.GetSpace(&context, request, &space), "get space " + name));
-    if (space.live() != texts.size()) {
-      return absl::DataLossError(
-          fmt::format("space {} holds {} observations; {} were acknowledged", name, space.live(), texts.size()));
-    }
-  }
-  for (size_t i = 0; i < kChecked; ++i) {
-    const size_t row = (seed + i * 0x9e3779b97f4a7c15) % texts.size();
-    grpc::ClientContext context;
-    v1::RecallRequest request;
-    request.set_space(name);
-    request.set_k(1);
-    SetEmbedding(vectors.row(row), request.mutable_embedding_f32());
-    v1::RecallResponse response;
-    ENGRAM_RETURN_IF_ERROR(FromGrpc(stub.Recall(&context, request, &response), "recall from " + name));
-    if (response.hits_size() != 1 || response.hits(0).id() != texts[row].id) {
-      return absl::DataLossError(fmt::format("space {}: {} is not found by its own vector", name, texts[row].id));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status DeleteSpace(v1::MemoryService::Stub& stub, const std::string& name) {
-  grpc::ClientContext context;
-  v1::DeleteSpaceRequest request;
-  request.set_name(name);
-  v1::DeleteSpaceResponse response;
-  return FromGrpc(stub.DeleteSpace(&context, request, &response), "delete space " + name);
-}
-
 }  // namespace
 
 absl::Status MeasureIngest(const BenchContext& context, const IngestPlan& plan, Report& report) {
@@ -98,7 +51,8 @@ absl::Status MeasureIngest(const BenchContext& context, const IngestPlan& plan, 
   sink_options.ready_prefix = "engram-sink ready ";
   sink_options.log = directory->path() / "sink.log";
   ENGRAM_ASSIGN_OR_RETURN(const auto sink, StartChild(sink_options));
-  std::vector<std::string> arguments = {"--profile", context.ingest_profile};
+  // The sink keeps nothing either; what keeping costs is the durable part's to say.
+  std::vector<std::string> arguments = {"--profile", context.ingest_profile, "--set", "durability.mode=memory"};
   for (const std::string& setting : context.settings) arguments.insert(arguments.end(), {"--set", setting});
   ENGRAM_ASSIGN_OR_RETURN(const auto daemon, StartDaemon(context.daemon, arguments, *directory));
 
@@ -110,8 +64,9 @@ absl::Status MeasureIngest(const BenchContext& context, const IngestPlan& plan, 
   const auto sink_stub = v1::MemoryService::NewStub(ConnectTo(sink->Ready("grpc")));
   const auto stub = v1::MemoryService::NewStub(ConnectTo(daemon->Ready("grpc")));
 
-  report.Heading(fmt::format("Ingest, {}-d: {} observations, batches of {}, one stream, profile {}", plan.dimension,
-                             Grouped(static_cast<double>(plan.observations)), plan.batch_size, context.ingest_profile));
+  report.Heading(fmt::format("Ingest, {}-d: {} observations, batches of {}, one stream, mode memory, profile {}",
+                             plan.dimension, Grouped(static_cast<double>(plan.observations)), plan.batch_size,
+                             context.ingest_profile));
   std::vector<double> sink_rates, rates, ratios, sink_cpu, cpu, client_cpu;
   std::vector<std::vector<std::string>> rows = {
       {"round", "sink obs/s", "engramd obs/s", "ratio", "sink CPU us/obs", "engramd CPU us/obs", "client CPU us/obs"}};
@@ -121,7 +76,8 @@ absl::Status MeasureIngest(const BenchContext& context, const IngestPlan& plan, 
     ENGRAM_RETURN_IF_ERROR(CreateFlatSpace(*stub, space, plan.dimension));
     ENGRAM_ASSIGN_OR_RETURN(const Round of_sink, RunOnce(*sink_stub, *sink, space, frames));
     ENGRAM_ASSIGN_OR_RETURN(const Round of_daemon, RunOnce(*stub, *daemon, space, frames));
-    ENGRAM_RETURN_IF_ERROR(CheckSpace(*stub, space, texts, vectors, context.seed + round));
+    ENGRAM_RETURN_IF_ERROR(
+        CheckSpace(*stub, space, texts.size(), PickSent(texts, vectors, kChecked, context.seed + round)));
     ENGRAM_RETURN_IF_ERROR(DeleteSpace(*stub, space));
     if (round == 0) continue;
     sink_rates.push_back(of_sink.rate);

@@ -59,7 +59,7 @@ enum class Target {
 
 absl::Status MeasureSteady(const BenchContext& context, const LatencyPlan& plan, Target target, Report& report) {
   ENGRAM_ASSIGN_OR_RETURN(const auto directory, TemporaryDirectory::Create());
-  std::vector<std::string> arguments = {"--profile", "low_latency"};
+  std::vector<std::string> arguments = {"--profile", "low_latency", "--set", "durability.mode=memory"};
   for (const std::string& setting : context.settings) arguments.insert(arguments.end(), {"--set", setting});
   ENGRAM_ASSIGN_OR_RETURN(const auto daemon, StartDaemon(context.daemon, arguments, *directory));
   const auto stub = v1::MemoryService::NewStub(ConnectTo(daemon->Ready("grpc")));
@@ -85,8 +85,9 @@ absl::Status MeasureSteady(const BenchContext& context, const LatencyPlan& plan,
   load.first_id += static_cast<size_t>(load.observations_per_second * load.seconds);
 
   const std::string where = target == Target::kSame ? "into the same space" : "into a space beside";
-  report.Heading(fmt::format("Latency, low_latency: {:g} obs/s one by one {}, {:g} recalls/s (k 10), {} s, ms",
-                             plan.observations_per_second, where, plan.recalls_per_second, plan.seconds));
+  report.Heading(
+      fmt::format("Latency, low_latency, mode memory: {:g} obs/s one by one {}, {:g} recalls/s (k 10), {} s, ms",
+                  plan.observations_per_second, where, plan.recalls_per_second, plan.seconds));
   const auto row = [](std::string name, const Histogram& histogram) {
     std::vector<std::string> cells = {std::move(name), Grouped(static_cast<double>(histogram.count()))};
     for (std::string& cell : PercentileCells(histogram)) cells.push_back(std::move(cell));

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "loadtest/bench.h"
+#include "loadtest/durable_bench.h"
 #include "loadtest/sink.h"
 #include "loadtest/spawn.h"
 
@@ -16,7 +17,9 @@ constexpr int kBroken = 1, kMissed = 3;
 struct Options {
   std::string daemon;
   std::string output = "table";
+  std::string storage;
   std::vector<std::string> only;
+  std::vector<std::string> durable_parts;
   bool strict = false;
   bool knobs = false;
   bool profiles = false;
@@ -26,12 +29,16 @@ struct Options {
   uint64_t observations_768 = 60'000;
   engram::IngestPlan ingest;
   engram::LatencyPlan latency;
+  engram::DurablePlan durable;
   engram::BenchContext context;
 };
 
 absl::Status Measure(Options options, engram::Report& report) {
   ENGRAM_ASSIGN_OR_RETURN(options.context.daemon, engram::FindDaemon(options.daemon));
   options.context.self = std::filesystem::read_symlink("/proc/self/exe");
+  // Beside the build: the temporary directory of many machines is kept in memory.
+  options.context.storage = options.context.self.parent_path();
+  if (!options.storage.empty()) options.context.storage = options.storage;
   if (options.knobs || options.profiles) {
     return engram::SweepKnobs(options.context, options.knob_seconds, !options.knobs, report);
   }
@@ -49,7 +56,48 @@ absl::Status Measure(Options options, engram::Report& report) {
   }
   if (wanted("latency")) ENGRAM_RETURN_IF_ERROR(engram::MeasureLatency(options.context, options.latency, report));
   if (wanted("idle")) ENGRAM_RETURN_IF_ERROR(engram::MeasureIdle(options.context, options.idle_seconds, report));
+  if (wanted("durable")) {
+    options.durable.batch_size = options.ingest.batch_size;
+    ENGRAM_RETURN_IF_ERROR(engram::MeasureDurable(options.context, options.durable, options.durable_parts, report));
+  }
   return absl::OkStatus();
+}
+
+void AddDurableOptions(CLI::App& app, Options& options) {
+  engram::DurablePlan& plan = options.durable;
+  app.add_option("--storage-dir", options.storage,
+                 "Where the durable part keeps its data while it runs (default: the directory of this program)")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--durable", options.durable_parts, "Of the durable part only: disk, ingest, callers, recovery, modes")
+      ->delimiter(',')
+      ->check(CLI::IsMember(engram::kDurableParts));
+  app.add_option("--durable-rounds", plan.rounds, "Counted rounds of the disk, the streams and the callers")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--durable-observations", plan.observations, "A round's observations at 768-d, over two streams")
+      ->check(CLI::Range(2, 100'000'000))
+      ->capture_default_str();
+  app.add_option("--callers", plan.callers, "Unary callers at one time")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--caller-seconds", plan.caller_seconds, "Of a round of theirs")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  app.add_option("--caller-profile", plan.caller_profile, "Profile of their daemon")->capture_default_str();
+  app.add_option("--recovery-observations", plan.recovery_observations, "Observations at 128-d that are recovered")
+      ->check(CLI::Range(1, 100'000'000))
+      ->capture_default_str();
+  app.add_option("--recovery-rounds", plan.recovery_rounds, "Rounds of three restarts each")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_flag("--recovery-graph", plan.recovery_graph,
+               "Recover a space with a graph, all linked before the checkpoint (linking takes minutes)");
+  app.add_option("--mode-rounds", plan.mode_rounds, "Rounds of each durability.mode")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--mode-seconds", plan.mode_seconds, "Of steady load in a round of a mode")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -61,12 +109,13 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app(
       "Measures engramd on this machine: ingest beside a bare gRPC sink, latency under a steady load, the first "
-      "call after silence, and idling. Exit code 0, 1 when something broke, 3 with --strict when a bar is missed.",
+      "call after silence, idling, and what durability costs beside the disk. Exit code 0, 1 when something broke, 3 "
+      "with --strict when a bar is missed.",
       "engram-loadtest");
   app.add_option("--engramd", options.daemon, "The daemon to measure (default: the one built beside this program)");
-  app.add_option("--only", options.only, "Only these parts: ingest, latency, idle")
+  app.add_option("--only", options.only, "Only these parts: ingest, latency, idle, durable")
       ->delimiter(',')
-      ->check(CLI::IsMember({"ingest", "latency", "idle"}));
+      ->check(CLI::IsMember({"ingest", "latency", "idle", "durable"}));
   app.add_option("--output", options.output, "table or json")->check(CLI::IsMember({"table", "json"}));
   app.add_flag("--strict", options.strict, "Exit with 3 when a bar is missed");
   app.add_flag("--knobs", options.knobs, "Instead: the five profiles, then single settings varied on balanced");
@@ -106,6 +155,7 @@ int main(int argc, char** argv) {
   app.add_option("--idle-seconds", options.idle_seconds, "Of idling")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
+  AddDurableOptions(app, options);
   CLI11_PARSE(app, argc, argv);
 
   engram::CleanUpOnInterrupt();

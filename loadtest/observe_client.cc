@@ -112,6 +112,7 @@ class Progress {
       return absl::DataLossError(fmt::format(
           "space {}: {} of {} observations were acknowledged before the stream ended", run_.space, reached_, total_));
     }
+    result_.began = began;
     result_.nanos -= began;
     result_.acknowledged = reached_;
     return std::move(result_);

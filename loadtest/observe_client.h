@@ -34,7 +34,9 @@ struct ObserveRun {
 };
 
 struct ObserveResult {
-  // From the first frame's write to the acknowledgement of the last observation at the level asked for.
+  // The instant of the first frame's write, and from there to the acknowledgement of the last observation at the level
+  // asked for.
+  int64_t began = 0;
   int64_t nanos = 0;
   uint64_t acknowledged = 0;
   // Frames sent again because there was no room for them.

@@ -74,6 +74,10 @@ void Report::Finish() {
 
 Spread SpreadOf(std::vector<double> values) {
   if (values.empty()) return {};
+  // A figure that is missing in one round is missing.
+  for (const double value : values) {
+    if (std::isnan(value)) return {value, value, value};
+  }
   std::sort(values.begin(), values.end());
   const size_t middle = values.size() / 2;
   const double median = values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;

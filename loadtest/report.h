@@ -17,7 +17,7 @@ namespace engram {
 struct Bar {
   std::string name;
   double value = 0;
-  // The value passes when it is not above this; with `at_least`, not below.
+  // The value passes when it is not above this; with `at_least`, not below. NaN, a figure that could not be had, misses.
   double limit = 0;
   bool at_least = false;
   std::string unit;
@@ -53,6 +53,7 @@ struct Spread {
   double least = 0;
   double most = 0;
 };
+// NaN when a value is NaN.
 Spread SpreadOf(std::vector<double> values);
 nlohmann::ordered_json ToJson(const Spread& spread);
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 namespace engram {
@@ -80,6 +81,22 @@ std::vector<std::string> SampleLines(std::string_view page, const std::vector<st
     if (!is_zero && std::find(names.begin(), names.end(), name) != names.end()) lines.emplace_back(line);
   }
   return lines;
+}
+
+std::optional<double> MetricValue(std::string_view page, std::string_view name) {
+  std::optional<double> sum;
+  while (!page.empty()) {
+    const size_t end = std::min(page.find('\n'), page.size());
+    const std::string_view line = page.substr(0, end);
+    page.remove_prefix(std::min(end + 1, page.size()));
+    if (line.substr(0, line.find_first_of("{ ")) != name) continue;
+    // A label's value may hold blanks, so the number is looked for behind the last brace.
+    const size_t labels = line.rfind('}');
+    const size_t value = line.find(' ', labels == std::string_view::npos ? 0 : labels);
+    if (value == std::string_view::npos) continue;
+    sum = sum.value_or(0) + std::strtod(std::string(line.substr(value + 1)).c_str(), nullptr);
+  }
+  return sum;
 }
 
 }  // namespace engram

@@ -108,8 +108,14 @@ TemporaryDirectory::TemporaryDirectory(fs::path path) : path_(std::move(path)) {
 
 absl::StatusOr<std::unique_ptr<TemporaryDirectory>> TemporaryDirectory::Create() {
   std::error_code error;
-  std::string name = fs::temp_directory_path(error) / "engram-XXXXXX";
-  if (error || mkdtemp(name.data()) == nullptr) {
+  const fs::path parent = fs::temp_directory_path(error);
+  if (error) return absl::InternalError(fmt::format("no directory for temporary files: {}", error.message()));
+  return CreateIn(parent);
+}
+
+absl::StatusOr<std::unique_ptr<TemporaryDirectory>> TemporaryDirectory::CreateIn(const fs::path& parent) {
+  std::string name = parent / "engram-XXXXXX";
+  if (mkdtemp(name.data()) == nullptr) {
     return absl::InternalError(fmt::format("no temporary directory {}: {}", name, std::strerror(errno)));
   }
   return std::unique_ptr<TemporaryDirectory>(new TemporaryDirectory(name));
@@ -144,6 +150,7 @@ absl::StatusOr<std::unique_ptr<Child>> StartChild(const ChildOptions& options) {
   arguments.push_back(nullptr);
 
   const pid_t parent = getpid();
+  const int64_t started = NowNanos();
   pid_t pid;
   {
     // An interrupt must not come between the fork and the note of it.
@@ -159,7 +166,7 @@ absl::StatusOr<std::unique_ptr<Child>> StartChild(const ChildOptions& options) {
     return absl::InternalError(fmt::format("cannot fork for {}: {}", options.program.string(), std::strerror(errno)));
   }
 
-  std::unique_ptr<Child> child(new Child(pid, pipe_ends[0], options));
+  std::unique_ptr<Child> child(new Child(pid, pipe_ends[0], started, options));
   if (const absl::Status ready = child->AwaitReady(); !ready.ok()) {
     // How it ends now adds nothing to why it was not ready.
     child->Stop().IgnoreError();
@@ -246,11 +253,7 @@ absl::Status Child::Stop(std::chrono::seconds patience) {
     kill(pid_, SIGKILL);
     AwaitExit(pid_, 5 * kNanosPerSecond, &exit_status);
   }
-  {
-    MutexLock lock(TheLeftovers().mu);
-    TheLeftovers().children.erase(pid_);
-  }
-  pid_ = 0;
+  Forget();
   if (!in_time) {
     return absl::InternalError(fmt::format("{} did not end within {} s of SIGTERM", name, patience.count()));
   }
@@ -261,6 +264,27 @@ absl::Status Child::Stop(std::chrono::seconds patience) {
     return absl::InternalError(fmt::format("{} ended with {}\n{}", name, WEXITSTATUS(exit_status), LogTail()));
   }
   return absl::OkStatus();
+}
+
+absl::Status Child::Kill() {
+  if (pid_ == 0) return absl::OkStatus();
+  const std::string name = fmt::format("{} (pid {})", options_.program.filename().string(), pid_);
+  int exit_status = 0;
+  kill(pid_, SIGKILL);
+  if (!AwaitExit(pid_, 30 * kNanosPerSecond, &exit_status)) {
+    return absl::InternalError(fmt::format("{} did not end within 30 s of SIGKILL", name));
+  }
+  Forget();
+  if (!WIFSIGNALED(exit_status) || WTERMSIG(exit_status) != SIGKILL) {
+    return absl::InternalError(fmt::format("{} had ended before it was killed\n{}", name, LogTail()));
+  }
+  return absl::OkStatus();
+}
+
+void Child::Forget() {
+  MutexLock lock(TheLeftovers().mu);
+  TheLeftovers().children.erase(pid_);
+  pid_ = 0;
 }
 
 absl::StatusOr<fs::path> FindDaemon(const std::string& given) {
@@ -274,15 +298,18 @@ absl::StatusOr<fs::path> FindDaemon(const std::string& given) {
 }
 
 absl::StatusOr<std::unique_ptr<Child>> StartDaemon(const fs::path& program, const std::vector<std::string>& arguments,
-                                                   const TemporaryDirectory& directory) {
+                                                   const TemporaryDirectory& directory,
+                                                   std::chrono::seconds ready_timeout) {
   ChildOptions options;
   options.program = program;
-  options.arguments = arguments;
+  options.arguments = {"--set", fmt::format("storage.directory={}", (directory.path() / "data").string())};
+  options.arguments.insert(options.arguments.end(), arguments.begin(), arguments.end());
   for (const char* address : {"server.address=127.0.0.1:0", "metrics.address=127.0.0.1:0"}) {
     options.arguments.insert(options.arguments.end(), {"--set", address});
   }
   options.ready_prefix = "engramd ready ";
   options.log = directory.path() / "engramd.log";
+  options.ready_timeout = ready_timeout;
   return StartChild(options);
 }
 

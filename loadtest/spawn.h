@@ -32,6 +32,8 @@ void CleanUpOnInterrupt();
 class TemporaryDirectory {
  public:
   static absl::StatusOr<std::unique_ptr<TemporaryDirectory>> Create();
+  // In `parent`, which must be there.
+  static absl::StatusOr<std::unique_ptr<TemporaryDirectory>> CreateIn(const std::filesystem::path& parent);
   ~TemporaryDirectory();
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
@@ -61,6 +63,8 @@ class Child {
   Child& operator=(const Child&) = delete;
 
   pid_t pid() const { return pid_; }
+  // The instant (NowNanos) just before it was made.
+  int64_t started() const { return started_; }
   // A word of the ready line, or empty.
   std::string Ready(const std::string& key) const;
 
@@ -72,17 +76,23 @@ class Child {
 
   // SIGTERM, then SIGKILL after `patience`. OK when it ended by itself with exit code 0.
   absl::Status Stop(std::chrono::seconds patience = std::chrono::seconds(15));
+  // SIGKILL, as a crash would end it; back when it has ended. Errors: INTERNAL, it had ended by itself before.
+  absl::Status Kill();
 
  private:
   friend absl::StatusOr<std::unique_ptr<Child>> StartChild(const ChildOptions& options);
-  Child(pid_t pid, int output, ChildOptions options) : pid_(pid), output_(output), options_(std::move(options)) {}
+  Child(pid_t pid, int output, int64_t started, ChildOptions options)
+      : pid_(pid), output_(output), started_(started), options_(std::move(options)) {}
 
   absl::Status AwaitReady();
   int64_t StatusBytes(std::string_view field) const;
   std::string LogTail() const;
+  // No longer to be ended by an interrupt, nor by us.
+  void Forget();
 
   pid_t pid_;   // 0 once it has ended and been waited for.
   int output_;  // Read end of its standard output.
+  const int64_t started_;
   const ChildOptions options_;
   std::map<std::string, std::string> ready_;
 };
@@ -92,9 +102,11 @@ absl::StatusOr<std::unique_ptr<Child>> StartChild(const ChildOptions& options);
 // `given` if not empty; otherwise the program beside this one, or where the build puts it.
 absl::StatusOr<std::filesystem::path> FindDaemon(const std::string& given);
 
-// Starts engramd with `arguments` on free loopback ports; its log goes to `directory`.
+// Starts engramd with `arguments` on free loopback ports. Its log goes to `directory`, and so does its data unless
+// `arguments` say otherwise.
 absl::StatusOr<std::unique_ptr<Child>> StartDaemon(const std::filesystem::path& program,
                                                    const std::vector<std::string>& arguments,
-                                                   const TemporaryDirectory& directory);
+                                                   const TemporaryDirectory& directory,
+                                                   std::chrono::seconds ready_timeout = std::chrono::seconds(30));
 
 }  // namespace engram

@@ -137,5 +137,50 @@ TEST_F(DatasetTest, FramesCarryEverythingInSequence) {
   EXPECT_EQ(std::memcmp(last.embedding_f32().data(), vectors.row(4).data(), 16), 0);
 }
 
+TEST(FramesAndHalvesTest, NarrowingUndoesWideningForEveryHalf) {
+  for (uint32_t half = 0; half <= 0xffff; ++half) {
+    const float wide = WidenHalf(static_cast<uint16_t>(half));
+    if (std::isnan(wide)) {
+      EXPECT_TRUE(std::isnan(WidenHalf(NarrowToHalf(wide))));
+    } else {
+      ASSERT_EQ(NarrowToHalf(wide), half);
+    }
+  }
+}
+
+// Between each two neighbours: the middle goes to the even one, a little to either side goes to that side.
+TEST(FramesAndHalvesTest, NarrowingGoesToTheNearestAndOfTwoToTheEven) {
+  for (uint16_t low = 0; low < 0x7bff; ++low) {
+    const float below = WidenHalf(low), above = WidenHalf(low + 1), middle = (below + above) / 2;
+    ASSERT_EQ(NarrowToHalf(middle), low % 2 == 0 ? low : low + 1);
+    ASSERT_EQ(NarrowToHalf(std::nextafter(middle, below)), low);
+    ASSERT_EQ(NarrowToHalf(std::nextafter(middle, above)), low + 1);
+    ASSERT_EQ(NarrowToHalf(-middle), 0x8000 | (low % 2 == 0 ? low : low + 1));
+  }
+  EXPECT_EQ(NarrowToHalf(65519.0f), 0x7bff);
+  EXPECT_EQ(NarrowToHalf(65520.0f), 0x7c00);
+  EXPECT_EQ(NarrowToHalf(-1e30f), 0xfc00);
+  EXPECT_EQ(NarrowToHalf(1e-30f), 0);
+}
+
+TEST(FramesAndHalvesTest, FramesOfHalvesCarryHalvesOnly) {
+  const Matrix vectors = RandomMatrix(3, 8, 1);
+  const auto frames = MakeFrames({RandomText(0), RandomText(1), RandomText(2)}, vectors, 2, ElementForm::kF16);
+  ASSERT_EQ(frames.size(), 2u);
+  const v1::Observation& observation = frames[1].batch().observations(0);
+  EXPECT_FALSE(observation.has_embedding_f32());
+  ASSERT_EQ(observation.embedding_f16().size(), 16u);
+  uint16_t last;
+  std::memcpy(&last, observation.embedding_f16().data() + 14, 2);
+  EXPECT_EQ(last, NarrowToHalf(vectors.row(2)[7]));
+}
+
+TEST(FramesAndHalvesTest, PayloadIsIdsEmbeddingsContentsAndTags) {
+  const std::vector<SampleText> texts = {{"id", "text", {{"key", "value"}}}, {"i", "", {}}};
+  const Matrix vectors = RandomMatrix(2, 4, 1);
+  EXPECT_EQ(PayloadBytes(MakeFrames(texts, vectors, 1)), 2u + 4 + 3 + 5 + 16 + 1 + 16);
+  EXPECT_EQ(PayloadBytes(MakeFrames(texts, vectors, 2, ElementForm::kF16)), 2u + 4 + 3 + 5 + 8 + 1 + 8);
+}
+
 }  // namespace
 }  // namespace engram

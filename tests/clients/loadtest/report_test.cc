@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 namespace engram {
 namespace {
 
@@ -51,6 +54,13 @@ TEST(ReportTest, MedianOfOddAndEven) {
   EXPECT_EQ(SpreadOf({4, 1, 3, 2}).least, 1);
   EXPECT_EQ(SpreadOf({4, 1, 3, 2}).most, 4);
   EXPECT_EQ(SpreadOf({}).median, 0);
+}
+
+TEST(ReportTest, AMissingFigureMissesItsBar) {
+  const double missing = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_TRUE(std::isnan(SpreadOf({1, missing, 3}).median));
+  EXPECT_FALSE((Bar{"share", missing, 40, true, "%"}.Passed()));
+  EXPECT_FALSE((Bar{"latency", missing, 3, false, "ms"}.Passed()));
 }
 
 }  // namespace

@@ -21,5 +21,20 @@ TEST(ScrapeTest, SaysThatNobodyAnswers) {
   EXPECT_EQ(Scrape("nowhere", "/metrics").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(ScrapeTest, AMetricIsTheSumOfItsSeries) {
+  const std::string page =
+      "# HELP a_total what a_total is\n"
+      "a_total{space=\"x y\"} 1.5\n"
+      "a_total{space=\"}\"} 2\n"
+      "a_total_more 100\n"
+      "b 7 1700000000000\n"
+      "c 0";
+  EXPECT_EQ(MetricValue(page, "a_total"), 3.5);
+  EXPECT_EQ(MetricValue(page, "b"), 7);
+  EXPECT_EQ(MetricValue(page, "c"), 0);
+  EXPECT_EQ(MetricValue(page, "a"), std::nullopt);
+  EXPECT_EQ(MetricValue("", "a"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace engram

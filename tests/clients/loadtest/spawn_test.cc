@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <fstream>
+
+#include "loadtest/pacing.h"
 
 namespace engram {
 namespace {
@@ -58,6 +61,36 @@ TEST_F(SpawnTest, DestructionEndsTheProcess) {
   const pid_t pid = (*child)->pid();
   child->reset();
   EXPECT_NE(kill(pid, 0), 0);
+}
+
+TEST_F(SpawnTest, AKilledProcessIsGoneAndHadNoTimeToEndInOrder) {
+  const int64_t before = NowNanos();
+  auto child = Shell(Waits("0", directory_->path()));
+  ASSERT_TRUE(child.ok()) << child.status();
+  EXPECT_GE((*child)->started(), before);
+  EXPECT_LE((*child)->started(), NowNanos());
+  const pid_t pid = (*child)->pid();
+  EXPECT_TRUE((*child)->Kill().ok());
+  EXPECT_NE(kill(pid, 0), 0);
+  EXPECT_TRUE((*child)->Kill().ok());
+  EXPECT_TRUE((*child)->Stop().ok());
+}
+
+TEST_F(SpawnTest, KillingTellsThatAProcessHadEndedByItself) {
+  const auto child = Shell("echo thing ready a=b; echo out of luck >&2; exit 3");
+  ASSERT_TRUE(child.ok()) << child.status();
+  siginfo_t ended;
+  // Waits for its end and leaves it to be waited for again.
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>((*child)->pid()), &ended, WEXITED | WNOWAIT), 0);
+  EXPECT_THAT(std::string((*child)->Kill().message()), HasSubstr("out of luck"));
+}
+
+TEST_F(SpawnTest, ADirectoryIsMadeWhereAskedAndNamedWhereItCannotBe) {
+  const auto inner = TemporaryDirectory::CreateIn(directory_->path());
+  ASSERT_TRUE(inner.ok()) << inner.status();
+  EXPECT_EQ((*inner)->path().parent_path(), directory_->path());
+  EXPECT_THAT(std::string(TemporaryDirectory::CreateIn(directory_->path() / "absent").status().message()),
+              HasSubstr("absent"));
 }
 
 TEST_F(SpawnTest, AnEarlyEndShowsTheLog) {
