@@ -46,6 +46,11 @@ void SetChannelArguments(grpc::ServerBuilder& builder, const Settings& settings)
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000);
 }
 
+std::function<absl::StatusOr<SnapshotOutcome>(const std::string&)> SnapshotOf(Storage* storage) {
+  if (storage == nullptr) return nullptr;
+  return [storage](const std::string& path) { return storage->Snapshot(path); };
+}
+
 }  // namespace
 
 Daemon::Daemon(Options options)
@@ -142,7 +147,8 @@ absl::Status Daemon::Listen() {
                           .recovered = [this] { return storage_ ? storage_->recovered() : 1.0; }});
   admin_service_ = std::make_unique<AdminService>(AdminService::Deps{
       .engine = engine_.get(), .sampler = sampler_.get(), .clock = &clock_, .reload = [this] { return Reload(); },
-      .recovered = [this] { return storage_ ? storage_->recovered() : 1.0; }});
+      .recovered = [this] { return storage_ ? storage_->recovered() : 1.0; },
+      .snapshot = SnapshotOf(storage_.get())});
 
   const std::vector<std::string> wanted = SplitAddresses(options_.settings.server_address);
   for (const std::string& address : wanted) ENGRAM_RETURN_IF_ERROR(CheckFree(address));

@@ -75,6 +75,24 @@ absl::Status Storage::Recover(Engine& engine) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<SnapshotOutcome> Storage::Snapshot(const std::string& path) {
+  if (path.empty() || path.front() != '/') {
+    return absl::InvalidArgumentError(fmt::format("directory '{}' is not an absolute path", path));
+  }
+  ENGRAM_RETURN_IF_ERROR(journal_->SealThrough().status());
+  ENGRAM_ASSIGN_OR_RETURN(const auto target, OpenPosixDirectory(path, /*create=*/true));
+  ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::string> there, target->List());
+  if (!there.empty()) {
+    return absl::AlreadyExistsError(fmt::format("directory '{}' is not empty, it has '{}'", path, there.front()));
+  }
+  SnapshotOutcome outcome;
+  ENGRAM_ASSIGN_OR_RETURN(const SegmentedJournal::Linked linked, journal_->LinkInto(*target));
+  outcome.token = {journal_->id(), linked.through};
+  outcome.segments = linked.segments;
+  outcome.bytes = linked.bytes;
+  return outcome;
+}
+
 void Storage::OnCommitted(uint64_t, uint64_t bytes, bool synced, Duration took) {
   Series& series = metrics_->process();
   series.Add(MetricId::kJournalBytes, bytes);

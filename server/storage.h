@@ -19,6 +19,7 @@
 #include "core/engine.h"
 #include "core/journal/segmented_journal.h"
 #include "core/metrics/metrics.h"
+#include "server/admin_service.h"
 
 namespace engram {
 
@@ -36,6 +37,10 @@ class Storage final : public JournalObserver {
   absl::Status Recover(Engine& engine);
   // 0..1 while Recover runs.
   double recovered() const { return recovered_.load(std::memory_order_relaxed); }
+
+  // A copy of everything durable by now, by hard links, in the directory, which must be new or empty and on the same file
+  // system. INVALID_ARGUMENT: not an absolute path. ALREADY_EXISTS: it is not empty.
+  absl::StatusOr<SnapshotOutcome> Snapshot(const std::string& path);
 
   // --- JournalObserver ---
   void OnCommitted(uint64_t records, uint64_t bytes, bool synced, Duration took) override;

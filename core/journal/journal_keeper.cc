@@ -127,23 +127,25 @@ absl::Status SegmentedJournal::Replace(const std::vector<std::shared_ptr<Segment
   return directory_->Sync();
 }
 
-absl::StatusOr<uint64_t> SegmentedJournal::LinkInto(Directory& target) {
+absl::StatusOr<SegmentedJournal::Linked> SegmentedJournal::LinkInto(Directory& target) {
   MutexLock files(files_mu_);
   Manifest manifest = manifest_;
-  manifest.sealed_through = 0;
+  Linked linked;
   for (const auto& segment : segments()) {
     if (!segment->sealed()) break;
     ENGRAM_RETURN_IF_ERROR(directory_->LinkInto(segment->name(), target, segment->name()));
-    manifest.sealed_through = segment->last();
+    linked.through = segment->last();
+    linked.bytes += segment->bytes();
+    ++linked.segments;
   }
+  manifest.sealed_through = linked.through;
   if (!manifest.checkpoint.empty()) {
-    const absl::Status linked = directory_->LinkInto(manifest.checkpoint, target, manifest.checkpoint);
     // A checkpoint is a cache: without it the copy only starts more slowly.
-    if (!linked.ok()) manifest.checkpoint.clear();
+    if (!directory_->LinkInto(manifest.checkpoint, target, manifest.checkpoint).ok()) manifest.checkpoint.clear();
   }
   ENGRAM_RETURN_IF_ERROR(engram::WriteManifest(target, manifest));
   ENGRAM_RETURN_IF_ERROR(target.Sync());
-  return manifest.sealed_through;
+  return linked;
 }
 
 absl::Status SegmentedJournal::SetCheckpoint(const std::string& name) {

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "core/base/check.h"
+#include "core/journal/segment_files.h"
 #include "core/journal/segment_reader.h"
 #include "core/journal/segmented_journal.h"
 
@@ -71,7 +72,7 @@ absl::Status SegmentedJournal::LoadManifest(const std::vector<std::string>& name
     const bool fresh = absl::IsNotFound(manifest.status());
     // Each segment names the journal it is of, so a lost manifest can be made again.
     for (const std::string& name : names) {
-      if (!SegmentPosition(name)) continue;
+      if (!PositionOfSegmentFile(name)) continue;
       ENGRAM_ASSIGN_OR_RETURN(const auto file, directory_->Open(name, Directory::Mode::kRead));
       const auto header = ReadHeader(*file);
       if (!header.ok()) continue;
@@ -106,12 +107,12 @@ absl::Status SegmentedJournal::Load() {
   ENGRAM_RETURN_IF_ERROR(spares_.Adopt(names));
   std::vector<std::string> segments;
   for (const std::string& name : names) {
-    if (SegmentPosition(name)) segments.push_back(name);
+    if (PositionOfSegmentFile(name)) segments.push_back(name);
   }
   // Names are as long as each other, so they sort as their positions do.
   std::sort(segments.begin(), segments.end());
   for (size_t i = 0; i < segments.size(); ++i) {
-    const std::optional<uint64_t> next = i + 1 < segments.size() ? SegmentPosition(segments[i + 1]) : std::nullopt;
+    const std::optional<uint64_t> next = i + 1 < segments.size() ? PositionOfSegmentFile(segments[i + 1]) : std::nullopt;
     ENGRAM_RETURN_IF_ERROR(LoadSegment(segments[i], next));
   }
   CheckContinuity();
@@ -123,7 +124,7 @@ absl::Status SegmentedJournal::Load() {
 }
 
 absl::Status SegmentedJournal::LoadSegment(const std::string& name, std::optional<uint64_t> next) {
-  const uint64_t first = *SegmentPosition(name);
+  const uint64_t first = *PositionOfSegmentFile(name);
   if (first <= last()) {
     // A rewrite put its records into the one before, and a crash came between the renaming and this removal.
     return directory_->Remove(name);
@@ -242,7 +243,7 @@ void SegmentedJournal::CheckContinuity() {
   uint64_t covered = 0;
   const auto missing = [&](uint64_t first, uint64_t last) {
     JournalDefect defect;
-    defect.file = SegmentName(first);
+    defect.file = FileNameOfSegment(first);
     defect.first = first;
     defect.last = last;
     defect.what = "no segment covers these positions";
@@ -251,7 +252,7 @@ void SegmentedJournal::CheckContinuity() {
   const auto named = [&](uint64_t first) {
     const auto defects = this->defects();
     return std::any_of(defects.begin(), defects.end(),
-                       [&](const JournalDefect& d) { return d.file == SegmentName(first) && d.first == first; });
+                       [&](const JournalDefect& d) { return d.file == FileNameOfSegment(first) && d.first == first; });
   };
   for (const auto& segment : segments()) {
     if (segment->first() > covered + 1 && !named(covered + 1)) missing(covered + 1, segment->first() - 1);

@@ -3,28 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "core/journal/observation_reader.h"
 
 namespace engram {
-namespace {
-
-constexpr std::string_view kSuffix = ".journal";
-constexpr size_t kDigits = 20;
-
-}  // namespace
-
-std::string SegmentName(uint64_t first_position) { return fmt::format("{:020}{}", first_position, kSuffix); }
-
-std::optional<uint64_t> SegmentPosition(std::string_view name) {
-  if (name.size() != kDigits + kSuffix.size() || name.substr(kDigits) != kSuffix) return std::nullopt;
-  uint64_t position = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + kDigits, position);
-  if (error != std::errc() || end != name.data() + kDigits || position == 0) return std::nullopt;
-  return position;
-}
-
 Segment::Added Segment::Summarize(const JournalRecord& record, uint64_t position) {
   Added added;
   added.position = position;

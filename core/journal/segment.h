@@ -84,8 +84,4 @@ class Segment {
   std::atomic<bool> sealed_;
 };
 
-// "00000000000000000001.journal"
-std::string SegmentName(uint64_t first_position);
-std::optional<uint64_t> SegmentPosition(std::string_view name);
-
 }  // namespace engram

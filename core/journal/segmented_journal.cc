@@ -9,6 +9,7 @@
 
 #include "core/base/check.h"
 #include "core/journal/record_codec.h"
+#include "core/journal/segment_files.h"
 
 namespace engram {
 namespace {
@@ -281,7 +282,7 @@ absl::Status SegmentedJournal::OpenSegment() {
   header.lineage = lineage_;
   header.first_position = last() + 1;
   header.seed = RandomSeed();
-  const std::string name = SegmentName(header.first_position);
+  const std::string name = FileNameOfSegment(header.first_position);
   std::array<std::byte, kHeaderBlockBytes> bytes;
   EncodeHeaderBlock(header, bytes.data());
   absl::Status status = spare.file->WriteAt(0, bytes);

@@ -107,9 +107,13 @@ class SegmentedJournal final : public Journal {
   absl::Status Replace(const std::vector<std::shared_ptr<Segment>>& run, const std::string& name,
                        std::shared_ptr<Segment> replacement)
       ABSL_LOCKS_EXCLUDED(files_mu_, segments_mu_);
-  // Hard links to every sealed segment, and a manifest for them, in an empty directory on the same file system. Answers
-  // the last position in it.
-  absl::StatusOr<uint64_t> LinkInto(Directory& target) ABSL_LOCKS_EXCLUDED(files_mu_, segments_mu_);
+  struct Linked {
+    uint64_t through = 0;
+    uint64_t segments = 0;
+    uint64_t bytes = 0;
+  };
+  // Hard links to every sealed segment, and a manifest for them, in an empty directory on the same file system.
+  absl::StatusOr<Linked> LinkInto(Directory& target) ABSL_LOCKS_EXCLUDED(files_mu_, segments_mu_);
   // Names the newest checkpoint, in a manifest that survives a power cut.
   absl::Status SetCheckpoint(const std::string& name) ABSL_LOCKS_EXCLUDED(files_mu_);
   std::string checkpoint() const ABSL_LOCKS_EXCLUDED(files_mu_);

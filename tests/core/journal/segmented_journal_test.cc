@@ -273,7 +273,7 @@ TEST_F(SegmentedJournalTest, SealThroughPutsEverythingIntoSealedSegments) {
   EXPECT_EQ(*through, 10);
   for (const auto& segment : journal_->segments()) EXPECT_TRUE(segment->sealed());
   auto target = disk_.Open("copy");
-  EXPECT_EQ(*journal_->LinkInto(*target), 10);
+  EXPECT_EQ(journal_->LinkInto(*target)->through, 10);
   ASSERT_TRUE(AppendNext().ok());
   journal_->Close();
   auto copy = SegmentedJournal::Open(target.get(), SmallJournal(), &clock_, &observer_);
