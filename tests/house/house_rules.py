@@ -59,7 +59,8 @@ LONGER_FILES = {
 GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")
 
 # Mutexes that let one action at a time happen, or order the writers of an atomic, and so guard no member.
-ORDERING_MUTEXES = {("core/stream/pressure.h", "mu_"), ("server/daemon.h", "reload_mu_")}
+ORDERING_MUTEXES = {("core/stream/pressure.h", "mu_"), ("server/daemon.h", "reload_mu_"),
+                    ("core/space_shaper.h", "mu_"), ("core/engine.cc", "housekeeping_mu_")}
 
 LARGEST_BLOB = 512 * 1024
 LARGE_FOLDERS = ["loadtest/sample/"]
