@@ -1,10 +1,12 @@
-// The threads that apply what is committed: spaces are spread over partitions, each with a thread and a queue of its own.
+// The threads that apply what is committed: spaces are spread over partitions, each with a thread and a queue of its
+// own.
 //
-// Records of one partition are applied in the order of the log; a space has one partition for its life (by its lane), so
-// its records are too.
+// Records of one partition are applied in the order of the log; a space has one partition for its life (by its lane),
+// so its records are too.
 //
 // Threads:  Committed from the journal's one committing thread at a time; Stop once, after the last Committed.
-// Ownership: owns the commits from Committed until they are applied. Blocking: Committed while a partition is more than a
+// Ownership: owns the commits from Committed until they are applied. Blocking: Committed while a partition is more than
+// a
 //           bound behind; the appliers wait for nobody, so whoever waits for them gets on. Stop until all is applied.
 // Errors:   a commit deals with its own.
 // Why:      the committer's next write must not wait for an index, and workers wait for neither.

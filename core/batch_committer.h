@@ -1,9 +1,9 @@
 // The commit of batches: workers put their records into the log, appliers acknowledge them.
 //
-// Threads:  Commit and Refuse from workers, one portion of a space at a time; the acknowledgement from the space's applier.
-// Ownership: log, linker, clock and metrics outlive it, and it outlives the log's Close.
-// Blocking: Commit as the log's Append. Errors: Commit's leave nothing behind; it may throw what Append throws.
-// Why:      a worker does not wait for the disk; what must not overtake (acknowledgements of one stream) goes the same way.
+// Threads:  Commit and Refuse from workers, one portion of a space at a time; the acknowledgement from the space's
+// applier. Ownership: log, linker, clock and metrics outlive it, and it outlives the log's Close. Blocking: Commit as
+// the log's Append. Errors: Commit's leave nothing behind; it may throw what Append throws. Why:      a worker does not
+// wait for the disk; what must not overtake (acknowledgements of one stream) goes the same way.
 #pragma once
 
 #include <atomic>
@@ -21,8 +21,8 @@ class BatchCommitter {
   BatchCommitter(CommitLog* log, Linker* linker, Clock* clock, Metrics* metrics)
       : log_(log), linker_(linker), clock_(clock), pool_(&metrics->process()) {}
 
-  // Appends the portion's record. What has nothing to record (refusals of an unnamed stream) is acknowledged behind what
-  // its stream has under way.
+  // Appends the portion's record. What has nothing to record (refusals of an unnamed stream) is acknowledged behind
+  // what its stream has under way.
   absl::Status Commit(const Portion& portion);
   // The portion's only slice, for this reason. The watermark of a named stream passes it in the journal too.
   void Refuse(const Portion& portion, const absl::Status& why) noexcept;

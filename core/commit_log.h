@@ -67,8 +67,8 @@ class CommitLog final : public CommitSink {
   // Waits for nothing but the journal.
   absl::Status Send(Command command);
 
-  // Applies a committed record of this process and lets the watermark pass it. The status is NOT_FOUND when its space was
-  // dropped meanwhile. Stops the process when memory is out: what is durable must not be refused.
+  // Applies a committed record of this process and lets the watermark pass it. The status is NOT_FOUND when its space
+  // was dropped meanwhile. Stops the process when memory is out: what is durable must not be refused.
   absl::StatusOr<Replica::Effect> Apply(const JournalRecord& record, uint64_t position) noexcept;
 
   // Everything appended is applied or given up; false at the deadline.

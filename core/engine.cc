@@ -12,12 +12,14 @@
 #include "core/commit_log.h"
 #include "core/forgetter.h"
 #include "core/ingest.h"
+#include "core/janitor.h"
 #include "core/journal/memory_journal.h"
 #include "core/observation_check.h"
 #include "core/recaller.h"
 #include "core/replica.h"
 #include "core/space_registry.h"
 #include "core/space_shaper.h"
+#include "core/stream_connection.h"
 #include "core/stream_state.h"
 
 namespace engram {
@@ -37,37 +39,6 @@ size_t Partitions(const Settings& settings) {
   return std::min<size_t>(settings.num_workers, half);
 }
 
-class EngineImpl;
-
-// One connection of a stream.
-class StreamConnection final : public ObserveStream {
- public:
-  StreamConnection(EngineImpl* engine, std::shared_ptr<Space> space, std::shared_ptr<StreamState> state, AckLevel level,
-                   StreamListener* listener);
-  ~StreamConnection() override { Close(); }
-
-  const std::string& id() const override { return state_->id(); }
-  uint64_t first_expected() const override { return first_expected_; }
-  uint32_t dimension() const override {
-    const SpaceIndex* index = space_->index();
-    return index == nullptr ? 0 : index->options().dimension;
-  }
-  void Submit(uint64_t first_sequence, Priority priority, ObservationBatch batch) override;
-  StreamProgress TakeProgress() override;
-  bool Reached() const override { return state_->Reached(generation_); }
-  void Close() override;
-
- private:
-  // Constant after construction.
-  EngineImpl* const engine_;
-  const std::shared_ptr<Space> space_;
-  const std::shared_ptr<StreamState> state_;
-  const uint64_t generation_;
-  const uint64_t first_expected_;
-  // Atomic: Close may come from both of the connection's threads.
-  std::atomic<bool> closed_{false};
-};
-
 class EngineImpl final : public Engine {
  public:
   EngineImpl(std::shared_ptr<const Settings> settings, EngineDeps deps)
@@ -83,15 +54,18 @@ class EngineImpl final : public Engine {
         forgetter_(&log_, deps.clock),
         ingest_(*settings, &log_, deps.executor, deps.clock, deps.metrics),
         recaller_(&ingest_, journal_.get(), deps.executor, deps.clock),
+        janitor_(deps.clock, [this] { Housekeep().IgnoreError(); }),
         settings_(std::move(settings)) {
     metrics_->AddGaugeSource([this](const GaugeSink& sink) { ReadGauges(sink); });
   }
   ~EngineImpl() override {
     metrics_->ClearGaugeSources();
+    janitor_.RequestStop();
     ingest_.Finish(clock_->Now() + kFinishWithin);
     // What the workers still hold is refused by a closed journal.
     log_.Close();
     ingest_.Finish(MonotonicTime::max());
+    janitor_.Join();
   }
 
   absl::Status Replay(const JournalRecord& record, uint64_t position) override {
@@ -102,6 +76,7 @@ class EngineImpl final : public Engine {
     for (const auto& space : registry_.All()) {
       if (space->index() != nullptr && space->index()->link_backlog() > 0) ingest_.linker().Schedule(space);
     }
+    janitor_.Start();
   }
 
   absl::StatusOr<std::shared_ptr<ObserveStream>> OpenStream(const StreamRequest& request,
@@ -122,7 +97,7 @@ class EngineImpl final : public Engine {
                         request.stream_id, request.space, received, received + 1));
       }
     }
-    return std::make_shared<StreamConnection>(this, space, std::move(state), request.ack_level, listener);
+    return std::make_shared<StreamConnection>(this, &ingest_, space, std::move(state), request.ack_level, listener);
   }
 
   absl::StatusOr<ObserveOutcome> Observe(const std::string& space, ObservationBatch batch, Priority priority,
@@ -207,8 +182,6 @@ class EngineImpl final : public Engine {
     return absl::OkStatus();
   }
 
-  Ingest& ingest() { return ingest_; }
-
  private:
   void ReadGauges(const GaugeSink& sink);
 
@@ -225,6 +198,7 @@ class EngineImpl final : public Engine {
   Forgetter forgetter_;
   Ingest ingest_;
   Recaller recaller_;
+  Janitor janitor_;
   // Atomic: a sum.
   std::atomic<uint64_t> recalls_total_{0};
 
@@ -242,38 +216,6 @@ class EngineImpl final : public Engine {
   Mutex scrape_mu_;
   Scrape scrape_ ABSL_GUARDED_BY(scrape_mu_);
 };
-
-StreamConnection::StreamConnection(EngineImpl* engine, std::shared_ptr<Space> space, std::shared_ptr<StreamState> state,
-                                   AckLevel level, StreamListener* listener)
-    : engine_(engine),
-      space_(std::move(space)),
-      state_(std::move(state)),
-      generation_(state_->Attach(level, listener)),
-      first_expected_(state_->received_through() + 1) {
-  engine_->ingest().Connect(space_.get(), state_.get());
-}
-
-void StreamConnection::Submit(uint64_t first_sequence, Priority priority, ObservationBatch batch) {
-  if (!state_->Current(generation_)) return;
-  engine_->ingest().Submit(space_, state_, generation_, first_sequence, priority, std::move(batch), *engine_->settings());
-}
-
-StreamProgress StreamConnection::TakeProgress() {
-  StreamProgress progress = state_->Take(generation_);
-  // While the level is not normal, each look is a fresh one.
-  if (progress.pressure_due) progress.pressure = engine_->ingest().ReadPressure();
-  if (progress.pressure_due) {
-    space_->series().Add(MetricId::kBackpressureActivations, 1,
-                         static_cast<size_t>(progress.pressure.level) - static_cast<size_t>(PressureLevel::kNormal));
-  }
-  return progress;
-}
-
-void StreamConnection::Close() {
-  if (closed_.exchange(true)) return;
-  state_->Detach(generation_);
-  engine_->ingest().Disconnect(state_.get());
-}
 
 // Waits for its own acknowledgement.
 class OneShotListener final : public StreamListener {

@@ -229,7 +229,7 @@ class Engine {
   virtual void ResumeAdmitting() = 0;
   // Waits until the queue is empty and everything appended to the journal is applied; false at the deadline.
   virtual bool AwaitDrained(MonotonicTime deadline) = 0;
-  // To be called every second or so: what has outlived its ttl is forgotten in the journal too.
+  // What the engine does every second by itself: what has outlived its ttl is forgotten in the journal too.
   virtual absl::Status Housekeep() = 0;
 };
 

@@ -1,6 +1,8 @@
-// A space's part of a batch on its way through the journal: the record made of it, and the pool that such records come from.
+// A space's part of a batch on its way through the journal: the record made of it, and the pool that such records come
+// from.
 //
-// Threads:  a record: one at a time (the worker, then the applier). The pool: any; a leaf mutex. Ownership: a record owns
+// Threads:  a record: one at a time (the worker, then the applier). The pool: any; a leaf mutex. Ownership: a record
+// owns
 //           the ids it made and shares the frames, so its views hold until Clear.
 // Errors:   std::bad_alloc from Fill.
 // Why:      in steady state a batch is committed without a heap allocation for each of its observations.

@@ -57,8 +57,8 @@ absl::StatusOr<Replica::Effect> Replica::Apply(const JournalRecord& record, uint
       if (effect.space != nullptr) effect.space->Drop();
       return effect;
   }
-  return absl::DataLossError(fmt::format("record {} has the unknown type {}", position,
-                                         static_cast<unsigned>(record.type)));
+  return absl::DataLossError(
+      fmt::format("record {} has the unknown type {}", position, static_cast<unsigned>(record.type)));
 }
 
 absl::StatusOr<Replica::Effect> Replica::ApplyObservations(const JournalRecord& record, uint64_t position) {
@@ -107,7 +107,8 @@ absl::Status Replica::Replay(const JournalRecord& record, uint64_t position, uin
     if (effect.space != nullptr) effect.space->RestoreStreams(record.marks, {journal, position}, effect.end);
     return absl::OkStatus();
   } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError(fmt::format("memory is out at record {} of space '{}'", position, record.space));
+    return absl::ResourceExhaustedError(
+        fmt::format("memory is out at record {} of space '{}'", position, record.space));
   }
 }
 

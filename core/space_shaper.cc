@@ -11,8 +11,8 @@ namespace {
 
 absl::Status CheckConfig(const SpaceConfig& config, const Settings& settings) {
   if (config.dimension > settings.limits_max_dimension) {
-    return absl::InvalidArgumentError(fmt::format("dimension {} exceeds limits.max_dimension {}", config.dimension,
-                                                  settings.limits_max_dimension));
+    return absl::InvalidArgumentError(
+        fmt::format("dimension {} exceeds limits.max_dimension {}", config.dimension, settings.limits_max_dimension));
   }
   if (config.max_connections < 4 || config.max_connections > 64) {
     return absl::InvalidArgumentError(fmt::format("max_connections {} is not in 4..64", config.max_connections));

@@ -2,7 +2,8 @@
 //
 // Threads:  any. Ownership: registry, log and clock outlive it. Blocking: until the record is applied, one at a time.
 // Errors:   said per method; and those of the log.
-// Why:      one at a time, so that what is decided by the state of the spaces (names, limits, the settings a change leaves
+// Why:      one at a time, so that what is decided by the state of the spaces (names, limits, the settings a change
+// leaves
 //           alone) is still true when the record is applied.
 #pragma once
 

@@ -1,7 +1,8 @@
 // A journal that only counts: positions without bytes. What the spaces hold in memory is all there is, and every
 // acknowledgement says so (Durability::kMemory).
 //
-// Threads:  as Journal says; the sink is called on the appender's thread. Blocking: Append while the sink waits, and for the
+// Threads:  as Journal says; the sink is called on the appender's thread. Blocking: Append while the sink waits, and
+// for the
 //           appenders before it.
 #pragma once
 

@@ -54,7 +54,7 @@ LONGEST_FILE = 400
 # Files that may be longer, each with its own bound.
 LONGER_FILES = {
     "tests/clients/cli_end_to_end_test.py": 460,
-    "tests/core/metrics/engine_metrics_test.cc": 440,
+    "tests/core/metrics/engine_metrics_test.cc": 446,
 }
 GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")
 

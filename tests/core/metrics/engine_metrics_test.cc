@@ -138,6 +138,8 @@ class EngineMetrics : public ::testing::Test {
   // Before the first use of engine().
   Settings settings_;
   RealClock real_clock_;
+  // The engine outlives the test's body, so a clock it uses lives here.
+  FakeClock fake_clock_;
   Clock* clock_ = &real_clock_;
 
   Waker waker_;
@@ -178,6 +180,7 @@ TEST_F(EngineMetrics, ObservationsByPriorityTheirTimesAndTheJournal) {
 
 TEST_F(EngineMetrics, BatchesAndWhatIsInThem) {
   MustObserve("alpha", Observations(30));
+  Drain();  // Now its record is back in the pool.
   MustObserve("alpha", Observations(12));
   Drain();
   Scrape();
@@ -186,10 +189,13 @@ TEST_F(EngineMetrics, BatchesAndWhatIsInThem) {
   Expect(MetricId::kBatches, WorkerLabels(0), static_cast<double>(batches));
   ExpectCount(MetricId::kBatchSize, WorkerLabels(0), batches);
   EXPECT_EQ(Find(MetricId::kBatchSize, WorkerLabels(0))->sum, 42);
+  const double reuses = Find(MetricId::kCommitReuses, {})->value;
+  Expect(MetricId::kCommitReuses, {}, std::max(1.0, reuses));
+  Expect(MetricId::kCommitFallbacks, {}, static_cast<double>(batches) - reuses);
 }
 
 TEST_F(EngineMetrics, RefusalsOfWhatWasSent) {
-  FakeClock clock;
+  FakeClock& clock = fake_clock_;
   clock_ = &clock;
   ASSERT_TRUE(engine().CreateSpace("limited", {.dimension = 2, .max_rate = 20}).ok());
   ASSERT_TRUE(engine().CreateSpace("small", {.dimension = 2, .quota_observations = 10}).ok());
@@ -329,7 +335,7 @@ TEST_F(EngineMetrics, StolenBatchesCountForTheThief) {
 }
 
 TEST_F(EngineMetrics, UtilizationIsTheBusyShareSinceTheLastScrape) {
-  FakeClock clock;
+  FakeClock& clock = fake_clock_;
   clock_ = &clock;
   const auto notes = Open("notes");
   Scrape();
