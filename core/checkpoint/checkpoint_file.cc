@@ -181,8 +181,8 @@ absl::Status CheckpointWriter::Finish(uint64_t through) {
 
 class CheckpointFile::Source final : public ImageSource {
  public:
-  Source(std::shared_ptr<const CheckpointFile> file, const CheckpointSection& section)
-      : file_(std::move(file)), at_(section.offset), unread_(section.bytes) {}
+  Source(std::shared_ptr<const CheckpointFile> file, const CheckpointSection& section, const Progress* progress)
+      : file_(std::move(file)), progress_(progress), at_(section.offset), unread_(section.bytes) {}
 
   uint64_t left() const override { return unread_ + chunk_.size(); }
 
@@ -212,10 +212,12 @@ class CheckpointFile::Source final : public ImageSource {
     at_ += buffer_.size();
     unread_ -= length;
     chunk_ = bytes;
+    if (progress_ != nullptr) (*progress_)(at_);
     return absl::OkStatus();
   }
 
   const std::shared_ptr<const CheckpointFile> file_;
+  const Progress* const progress_;
   uint64_t at_;
   uint64_t unread_;
   std::vector<std::byte> buffer_;
@@ -226,8 +228,8 @@ absl::Status CheckpointFile::Lost(uint64_t offset, std::string_view what) const 
   return absl::DataLossError(fmt::format("{} at byte {}: {}", file_->path(), offset, what));
 }
 
-std::unique_ptr<ImageSource> CheckpointFile::Read(const CheckpointSection& section) const {
-  return std::make_unique<Source>(shared_from_this(), section);
+std::unique_ptr<ImageSource> CheckpointFile::Read(const CheckpointSection& section, const Progress* progress) const {
+  return std::make_unique<Source>(shared_from_this(), section, progress);
 }
 
 absl::StatusOr<std::shared_ptr<const CheckpointFile>> CheckpointFile::Open(Directory& directory,
@@ -287,7 +289,7 @@ absl::Status CheckpointFile::Load() {
 absl::Status CheckpointFile::LoadTable(uint64_t offset, uint64_t bytes) {
   std::vector<std::byte> table(bytes);
   if (bytes != 0) {
-    Source source(shared_from_this(), {SectionType{}, 0, offset, bytes});
+    Source source(shared_from_this(), {SectionType{}, 0, offset, bytes}, nullptr);
     ENGRAM_RETURN_IF_ERROR(source.Read(table));
   }
   ByteCursor in(table);

@@ -22,6 +22,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -126,8 +127,10 @@ class CheckpointFile : public std::enable_shared_from_this<CheckpointFile> {
   uint64_t bytes() const { return bytes_; }
   // In the order of the file.
   const std::vector<CheckpointSection>& sections() const { return sections_; }
-  // The bytes of a section, each chunk verified before anything of it is handed out.
-  std::unique_ptr<ImageSource> Read(const CheckpointSection& section) const;
+  // The bytes of a section, each chunk verified before anything of it is handed out. `progress`, which outlives the source,
+  // hears of the place in the file that was reached.
+  using Progress = std::function<void(uint64_t)>;
+  std::unique_ptr<ImageSource> Read(const CheckpointSection& section, const Progress* progress = nullptr) const;
 
   absl::Status Lost(uint64_t offset, std::string_view what) const;
 
