@@ -109,16 +109,22 @@ absl::Status CheckpointWriter::Write(std::span<const std::byte> bytes) {
   return absl::OkStatus();
 }
 
-absl::Status CheckpointWriter::End() { return chunk_.empty() ? absl::OkStatus() : WriteChunk(); }
+absl::Status CheckpointWriter::End() {
+  ENGRAM_RETURN_IF_ERROR(WriteChunk());
+  // Also where there was nothing to write, so that a writer of many small spaces hears that it is to stop.
+  return KeepPace(0);
+}
 
 absl::Status CheckpointWriter::WriteChunk() {
+  if (chunk_.empty()) return absl::OkStatus();
   const std::span<const std::byte> bytes = std::span<const std::byte>(chunk_).subspan(kHeadBytes);
   StoreLe(chunk_.data(), static_cast<uint32_t>(bytes.size()));
   StoreLe(chunk_.data() + 4, ChunkCrc(header_, offset_, bytes));
   sections_.back().bytes += bytes.size();
   ENGRAM_RETURN_IF_ERROR(Put(chunk_));
+  const size_t size = chunk_.size();
   chunk_.clear();
-  return KeepPace();
+  return KeepPace(size);
 }
 
 absl::Status CheckpointWriter::Put(std::span<const std::byte> bytes) {
@@ -130,12 +136,12 @@ absl::Status CheckpointWriter::Put(std::span<const std::byte> bytes) {
   return file_->Sync();
 }
 
-absl::Status CheckpointWriter::KeepPace() {
+absl::Status CheckpointWriter::KeepPace(size_t bytes) {
   if (pace_.stop.stop_requested()) return absl::CancelledError(fmt::format("writing {} was stopped", name_));
   if (pace_.bytes_per_second == 0) return absl::OkStatus();
   // Time that went by unused is not made up for: that would be a burst.
   const MonotonicTime now = pace_.clock->Now();
-  due_ = std::max(due_, now) + Duration(uint64_t{kCheckpointChunk} * 1'000'000 / pace_.bytes_per_second);
+  due_ = std::max(due_, now) + Duration(bytes * uint64_t{1'000'000} / pace_.bytes_per_second);
   const std::stop_callback wake(pace_.stop, [this] {
     MutexLock lock(mu_);
     stopped_.NotifyAll();

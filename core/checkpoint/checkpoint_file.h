@@ -96,7 +96,7 @@ class CheckpointWriter final : public ImageSink {
 
   absl::Status WriteChunk();
   absl::Status Put(std::span<const std::byte> bytes);
-  absl::Status KeepPace() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status KeepPace(size_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
   Directory* const directory_;

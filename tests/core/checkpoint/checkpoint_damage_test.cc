@@ -118,8 +118,10 @@ TEST_F(CheckpointDamageTest, OneAheadOfTheJournalIsRefusedAndDoesNotComeBackWhen
     name_ = CheckpointsOf(disk_).at(0);
   }
   // The last segments are lost, and the manifest knows of neither.
-  for (const std::string& name : *directory->List()) {
-    if (name.ends_with(".journal") && name != "00000000000000000001.journal") ASSERT_TRUE(directory->Remove(name).ok());
+  const auto names = directory->List();
+  for (const std::string& name : *names) {
+    if (!name.ends_with(".journal") || name == "00000000000000000001.journal") continue;
+    ASSERT_TRUE(directory->Remove(name).ok());
   }
   auto manifest = *ReadManifest(*directory);
   manifest.sealed_through = 0;

@@ -123,7 +123,9 @@ class Life {
 
 inline std::vector<std::string> CheckpointsOf(FaultyDisk& disk) {
   std::vector<std::string> found;
-  for (const std::string& name : *disk.Open()->List()) {
+  const auto names = disk.Open()->List();
+  ENGRAM_CHECK(names.ok());
+  for (const std::string& name : *names) {
     if (name.find(".checkpoint") != std::string::npos) found.push_back(name);
   }
   return found;
