@@ -84,9 +84,14 @@ absl::Status RecordStore::Save(Ordinal end, ImageSink& sink) const {
     for (size_t i = 0; i < saved.size(); ++i) {
       const Row& row = rows_[at + i];
       const char* const blob_end = row.blob == nullptr ? nullptr : BehindTags(TagsOf(row), row.tags);
-      saved[i] = {row.observed_at_us, row.ttl_us, row.position,
-                  row.place,          row.content_length, row.tags,
-                  std::bit_cast<uint32_t>(row.confidence), static_cast<uint32_t>(blob_end - row.blob)};
+      saved[i] = {row.observed_at_us,
+                  row.ttl_us,
+                  row.position,
+                  row.place,
+                  row.content_length,
+                  row.tags,
+                  std::bit_cast<uint32_t>(row.confidence),
+                  static_cast<uint32_t>(blob_end - row.blob)};
     }
     ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span<const SavedRow>(saved)));
     for (size_t i = 0; i < saved.size(); ++i) {

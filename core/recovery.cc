@@ -6,8 +6,8 @@
 namespace engram {
 namespace {
 
-// The one the manifest names, then those newer than it: a crash came between their renaming and their naming. An older one
-// may show what the journal has since been rid of.
+// The one the manifest names, then those newer than it: a crash came between their renaming and their naming. An older
+// one may show what the journal has since been rid of.
 absl::StatusOr<std::vector<std::string>> Candidates(SegmentedJournal& journal) {
   ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::string> names, journal.directory().List());
   const std::string named = journal.checkpoint();
@@ -76,8 +76,8 @@ absl::StatusOr<RecoveryReport> Recover(Engine& engine, SegmentedJournal& journal
     refused.push_back(std::move(defect));
     return absl::OkStatus();
   };
-  ENGRAM_RETURN_IF_ERROR(journal.Replay(report.checkpoint.position, apply,
-                                        [&](uint64_t bytes) { progress.Read(before + bytes); }));
+  ENGRAM_RETURN_IF_ERROR(
+      journal.Replay(report.checkpoint.position, apply, [&](uint64_t bytes) { progress.Read(before + bytes); }));
   report.position = journal.last();
   report.bytes = before + to_replay;
   report.defects = journal.defects();

@@ -52,9 +52,9 @@ uint64_t Space::touched_position() const {
 absl::Status Space::Restore(const Snapshot& snapshot, std::unique_ptr<SpaceIndex> index, ImageSource* records,
                             int64_t now_us) {
   if (snapshot.applied_position < origin_.id || (index == nullptr ? 0 : index->size()) != snapshot.size) {
-    return absl::DataLossError(fmt::format("space '{}' of {} rows at position {} does not fit its {} rows and its id {}",
-                                           origin_.name, snapshot.size, snapshot.applied_position,
-                                           index == nullptr ? 0 : index->size(), origin_.id));
+    return absl::DataLossError(
+        fmt::format("space '{}' of {} rows at position {} does not fit its {} rows and its id {}", origin_.name,
+                    snapshot.size, snapshot.applied_position, index == nullptr ? 0 : index->size(), origin_.id));
   }
   MutexLock apply(apply_mu_);
   applied_position_ = snapshot.applied_position;
@@ -62,8 +62,8 @@ absl::Status Space::Restore(const Snapshot& snapshot, std::unique_ptr<SpaceIndex
   ENGRAM_RETURN_IF_ERROR(records_.Load(snapshot.size, *records));
   for (const Ordinal ordinal : snapshot.expired) {
     if (ordinal >= snapshot.size) {
-      return absl::DataLossError(fmt::format("row {} of {} in space '{}' is said to have expired", ordinal,
-                                             snapshot.size, origin_.name));
+      return absl::DataLossError(
+          fmt::format("row {} of {} in space '{}' is said to have expired", ordinal, snapshot.size, origin_.name));
     }
     expired_.push_back(ordinal);
   }
@@ -75,7 +75,8 @@ absl::Status Space::Restore(const Snapshot& snapshot, std::unique_ptr<SpaceIndex
     if (index->Live(ordinal, view)) {
       expiries.emplace_back(at, ordinal);
     } else if (at >= snapshot.expired_before && at <= now_us && index->Newest(index->IdOf(ordinal)) == ordinal) {
-      // Hidden between the snapshot and the saving of the rows, so the log may not know yet. Telling it twice is harmless.
+      // Hidden between the snapshot and the saving of the rows, so the log may not know yet. Telling it twice is
+      // harmless.
       expired_.push_back(ordinal);
     }
   }

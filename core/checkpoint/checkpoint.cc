@@ -15,7 +15,8 @@ namespace {
 
 constexpr uint64_t kMostSpaceBytes = uint64_t{1} << 30;
 
-absl::Status WriteSection(CheckpointWriter& writer, SectionType type, uint32_t space, std::span<const std::byte> bytes) {
+absl::Status WriteSection(CheckpointWriter& writer, SectionType type, uint32_t space,
+                          std::span<const std::byte> bytes) {
   writer.Begin(type, space);
   ENGRAM_RETURN_IF_ERROR(writer.Write(bytes));
   return writer.End();

@@ -1,17 +1,20 @@
 // Checkpoints: the spaces as of a position, beside the journal, so that a start need not read all of it.
 //
-// A cache: deleting it loses nothing but time. Records up to `position` are in it; of later ones each space has those up to
-// a position of its own, and skips them when they are replayed.
+// A cache: deleting it loses nothing but time. Records up to `position` are in it; of later ones each space has those
+// up to a position of its own, and skips them when they are replayed.
 //
-// Threads:   WriteCheckpoint: one at a time, beside everything that writes and reads, but not before AttachGraphs is done:
-//            what is not attached is not saved. LoadCheckpoint: before anybody else knows the registry. AttachGraphs: one
-//            thread, beside everything.
-// Ownership: the result of LoadCheckpoint keeps the file open until its graphs are attached; journal and registry outlive all.
-// Blocking:  I/O. WriteCheckpoint holds a space's writer mutex for a few reads, and keeps the pace it is given.
-// Errors:    of loading: DATA_LOSS and FAILED_PRECONDITION, naming file and offset, when it is damaged, of another journal
-//            or ahead of this one; RESOURCE_EXHAUSTED when memory is out. The registry is as before. Of writing: those of
-//            the files, CANCELLED; then the checkpoint before stands.
-// Why:       docs/durability.md. Whoever drops tombstones from the journal must keep those beyond the checkpoint's position.
+// Threads:   WriteCheckpoint: one at a time, beside everything that writes and reads, but not before AttachGraphs is
+// done:
+//            what is not attached is not saved. LoadCheckpoint: before anybody else knows the registry. AttachGraphs:
+//            one thread, beside everything.
+// Ownership: the result of LoadCheckpoint keeps the file open until its graphs are attached; journal and registry
+// outlive all. Blocking:  I/O. WriteCheckpoint holds a space's writer mutex for a few reads, and keeps the pace it is
+// given. Errors:    of loading: DATA_LOSS and FAILED_PRECONDITION, naming file and offset, when it is damaged, of
+// another journal
+//            or ahead of this one; RESOURCE_EXHAUSTED when memory is out. The registry is as before. Of writing: those
+//            of the files, CANCELLED; then the checkpoint before stands.
+// Why:       docs/durability.md. Whoever drops tombstones from the journal must keep those beyond the checkpoint's
+// position.
 #pragma once
 
 #include <cstdint>
@@ -62,8 +65,8 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(SegmentedJournal& journal, const
 std::vector<JournalDefect> AttachGraphs(LoadedCheckpoint loaded, const std::stop_token& stop,
                                         const std::function<void(const std::shared_ptr<Space>&)>& attached);
 
-// Removes every checkpoint but `kept`, and safely: one that is ahead of the journal or behind what was rewritten must not
-// come back.
+// Removes every checkpoint but `kept`, and safely: one that is ahead of the journal or behind what was rewritten must
+// not come back.
 absl::Status RemoveCheckpoints(Directory& directory, const std::string& kept);
 
 }  // namespace engram

@@ -144,10 +144,11 @@ absl::Status CheckpointWriter::KeepPace(size_t bytes) {
   due_ = std::max(due_, now) + Duration(bytes * uint64_t{1'000'000} / pace_.bytes_per_second);
   const std::stop_callback wake(pace_.stop, [this] {
     MutexLock lock(mu_);
-    stopped_.NotifyAll();
+    stopping_ = true;
+    wake_.NotifyAll();
   });
   MutexLock lock(mu_);
-  while (!pace_.stop.stop_requested() && pace_.clock->Now() < due_) pace_.clock->WaitUntil(stopped_, mu_, due_);
+  while (!stopping_ && pace_.clock->Now() < due_) pace_.clock->WaitUntil(wake_, mu_, due_);
   return absl::OkStatus();
 }
 

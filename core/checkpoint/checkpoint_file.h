@@ -1,4 +1,5 @@
-// A checkpoint's file: named sections of bytes, each byte under a CRC, written beside the journal and put in place at once.
+// A checkpoint's file: named sections of bytes, each byte under a CRC, written beside the journal and put in place at
+// once.
 //
 //   file    := header section* table trailer
 //   header  := "ENGRMCKP"  u32 version  u32 length of it  u32 CRC-32C of all of it but this  u32 spaces
@@ -8,15 +9,18 @@
 //   table   := a section of entries: u32 type  u32 space  u64 offset  u64 bytes
 //   trailer := "ENGRMEND"  u64 offset of the table  u64 bytes of it  u64 through  u32 CRC-32C of the rest  u32 0
 //
-// A chunk's CRC begins with {lineage, position, offset in the file}, so that a chunk proves itself in its own place only.
-// Every version keeps the first 24 bytes.
+// A chunk's CRC begins with {lineage, position, offset in the file}, so that a chunk proves itself in its own place
+// only. Every version keeps the first 24 bytes.
 //
-// Threads:   a writer and a source: one each. CheckpointFile: any. Ownership: the directory and the clock outlive them; a
+// Threads:   a writer and a source: one each. CheckpointFile: any. Ownership: the directory and the clock outlive them;
+// a
 //            source shares its file.
 // Blocking:  all of it does I/O; the writer waits besides, to keep its pace.
-// Errors:    DATA_LOSS naming the file and the offset; FAILED_PRECONDITION for a newer version; CANCELLED when a writer was
+// Errors:    DATA_LOSS naming the file and the offset; FAILED_PRECONDITION for a newer version; CANCELLED when a writer
+// was
 //            asked to stop; those of the files.
-// Why:       the table says where everything lies and how long it is, so a graph can be read later than the rows, and what
+// Why:       the table says where everything lies and how long it is, so a graph can be read later than the rows, and
+// what
 //            a source has left is never more than the file has.
 #pragma once
 
@@ -69,7 +73,7 @@ struct CheckpointSection {
 // How fast a checkpoint may be written, so that the journal's syncs are not held up.
 struct CheckpointPace {
   Clock* clock = nullptr;
-  uint64_t bytes_per_second = 0;          // 0: as fast as it goes.
+  uint64_t bytes_per_second = 0;  // 0: as fast as it goes.
   uint64_t sync_bytes = uint64_t{4} << 20;
   std::stop_token stop;
 };
@@ -111,9 +115,9 @@ class CheckpointWriter final : public ImageSink {
   uint64_t synced_ = 0;
   MonotonicTime due_{};
   bool finished_ = false;
-  // For waiting only.
   Mutex mu_;
-  CondVar stopped_;
+  CondVar wake_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 // A checkpoint whose header, table and trailer hold.
@@ -127,8 +131,8 @@ class CheckpointFile : public std::enable_shared_from_this<CheckpointFile> {
   uint64_t bytes() const { return bytes_; }
   // In the order of the file.
   const std::vector<CheckpointSection>& sections() const { return sections_; }
-  // The bytes of a section, each chunk verified before anything of it is handed out. `progress`, which outlives the source,
-  // hears of the place in the file that was reached.
+  // The bytes of a section, each chunk verified before anything of it is handed out. `progress`, which outlives the
+  // source, hears of the place in the file that was reached.
   using Progress = std::function<void(uint64_t)>;
   std::unique_ptr<ImageSource> Read(const CheckpointSection& section, const Progress* progress = nullptr) const;
 

@@ -1,4 +1,5 @@
-// An engine on a segmented journal on a disk in memory, one life after the other, and what can be asked of it as a text.
+// An engine on a segmented journal on a disk in memory, one life after the other, and what can be asked of it as a
+// text.
 #pragma once
 
 #include <fmt/format.h>
@@ -46,7 +47,8 @@ class Life {
   ~Life() { engine_.reset(); }
 
   void Attach() {
-    graph_defects_ = AttachGraphs(report_.checkpoint, {}, [this](const auto& space) { engine_->ScheduleLinking(space); });
+    graph_defects_ =
+        AttachGraphs(report_.checkpoint, {}, [this](const auto& space) { engine_->ScheduleLinking(space); });
   }
   absl::StatusOr<WrittenCheckpoint> Checkpoint() {
     return WriteCheckpoint(engine_->applied_through(), engine_->registry(), *journal_, {.clock = &clock_});
@@ -71,8 +73,9 @@ class Life {
   std::string Describe(const std::string& space) {
     const auto info = engine_->GetSpace(space);
     if (!info.ok()) return "none\n";
-    std::string text = fmt::format("live {} dimension {} ef {} rate {} created {}\n", info->live, info->config.dimension,
-                                   info->config.ef_search, info->config.max_rate, info->created_at_us);
+    std::string text =
+        fmt::format("live {} dimension {} ef {} rate {} created {}\n", info->live, info->config.dimension,
+                    info->config.ef_search, info->config.max_rate, info->created_at_us);
     for (int i = 0; i < 60; ++i) {
       const std::vector<std::string> ids = {"id" + std::to_string(i)};
       const auto got = engine_->Get(space, ids);
@@ -94,7 +97,8 @@ class Life {
       query.include_content = true;
       const auto answer = engine_->Recall(query, MonotonicTime::max());
       if (!answer.ok()) continue;
-      for (const ObservationHit& hit : answer->hits) text += fmt::format("{}~{}~{} ", hit.id, hit.content, hit.similarity);
+      for (const ObservationHit& hit : answer->hits)
+        text += fmt::format("{}~{}~{} ", hit.id, hit.content, hit.similarity);
     }
     for (const char* stream : {"s0", "s1"}) text += fmt::format("\n{} at {}", stream, Stream(space, stream, {}));
     return text;

@@ -1,5 +1,5 @@
-// Any bytes as a checkpoint. With the first byte odd, all of them are the file. Else what follows it stands, in turn, for
-// the section of a space, the image of its records and the image of its rows. Whatever is accepted can be used.
+// Any bytes as a checkpoint. With the first byte odd, all of them are the file. Else what follows it stands, in turn,
+// for the section of a space, the image of its records and the image of its rows. Whatever is accepted can be used.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -116,7 +116,8 @@ TEST(CheckpointTest, ReplacingAndForgettingGoOnBehindACheckpoint) {
   {
     Life life(disk);
     ASSERT_TRUE(life.Observe("notes", {{.id = "id1", .embedding = {1, 0, 0}, .content = "old"},
-                                       {.id = "id2", .embedding = {0, 1, 0}, .content = "two"}}).ok());
+                                       {.id = "id2", .embedding = {0, 1, 0}, .content = "two"}})
+                    .ok());
     ASSERT_TRUE(life.Observe("notes", {{.id = "id1", .embedding = {1, 0, 0}, .content = "new"}}).ok());
     ASSERT_TRUE(life.Checkpoint().ok());
   }
@@ -146,7 +147,8 @@ TEST(CheckpointTest, WhatOutlivesItsTimeBehindACheckpointIsForgottenInTheLog) {
     Life life(disk, options);
     ASSERT_TRUE(life.Observe("notes", {{.id = "hidden", .embedding = {1, 0}, .ttl_us = 1000},
                                        {.id = "later", .embedding = {1, 0}, .ttl_us = 5000},
-                                       {.id = "stays", .embedding = {1, 0}}}).ok());
+                                       {.id = "stays", .embedding = {1, 0}}})
+                    .ok());
     clock.Advance(Duration{2000});
     // Hidden, and nothing in the log says so yet.
     ASSERT_EQ(life.engine().GetSpace("notes")->live, 2u);
@@ -214,8 +216,9 @@ TEST(CheckpointTest, GraphsAreAttachedBehindTheServingAndNobodyLinksBefore) {
     return observations;
   };
   const auto await_linked = [](Life& life) {
-    const auto outcome = life.engine().Observe("notes", MakeBatch({{.id = "last", .embedding = {1, 2, 3, 4, 5, 6, 7, 8}}}),
-                                               Priority::kNormal, AckLevel::kIndexed, Soon());
+    const auto outcome =
+        life.engine().Observe("notes", MakeBatch({{.id = "last", .embedding = {1, 2, 3, 4, 5, 6, 7, 8}}}),
+                              Priority::kNormal, AckLevel::kIndexed, Soon());
     ASSERT_TRUE(outcome.ok()) << outcome.status();
   };
   {
@@ -271,7 +274,8 @@ TEST(CheckpointTest, ACheckpointWrittenWhileObservationsPourInIsWhole) {
           }
           const std::string space(1, static_cast<char>('a' + walk.Below(2)));
           life.Stream(space, t < 2 ? "s" + std::to_string(t) : "s0-other", std::move(frame));
-          if (i % 5 == 0) life.engine().Forget({.space = space, .ids = {"id" + std::to_string(walk.Below(60))}}).IgnoreError();
+          if (i % 5 == 0)
+            life.engine().Forget({.space = space, .ids = {"id" + std::to_string(walk.Below(60))}}).IgnoreError();
           if (t == 2 && i % 20 == 19) life.engine().DeleteSpace("b").IgnoreError();
         }
         running.fetch_sub(1);
