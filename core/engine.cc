@@ -4,16 +4,22 @@
 
 #include <algorithm>
 #include <atomic>
-#include <limits>
 #include <random>
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/effective_cpus.h"
+#include "core/commit_log.h"
+#include "core/forgetter.h"
 #include "core/ingest.h"
+#include "core/janitor.h"
 #include "core/journal/memory_journal.h"
 #include "core/observation_check.h"
 #include "core/recaller.h"
+#include "core/replica.h"
 #include "core/space_registry.h"
+#include "core/space_shaper.h"
+#include "core/stream_connection.h"
 #include "core/stream_state.h"
 
 namespace engram {
@@ -24,61 +30,64 @@ uint64_t RandomId() {
   return (static_cast<uint64_t>(device()) << 32) | device() | 1;
 }
 
-class EngineImpl;
+// A full disk, or a journal that has failed, must not keep the process from ending.
+constexpr std::chrono::seconds kFinishWithin{30};
 
-// One connection of a stream.
-class StreamConnection final : public ObserveStream {
- public:
-  StreamConnection(EngineImpl* engine, std::shared_ptr<Space> space, std::shared_ptr<StreamState> state, AckLevel level,
-                   StreamListener* listener);
-  ~StreamConnection() override { Close(); }
-
-  const std::string& id() const override { return state_->id(); }
-  uint64_t first_expected() const override { return first_expected_; }
-  uint32_t dimension() const override {
-    const SpaceIndex* index = space_->index();
-    return index == nullptr ? 0 : index->options().dimension;
-  }
-  void Submit(uint64_t first_sequence, Priority priority, ObservationBatch batch) override;
-  StreamProgress TakeProgress() override;
-  bool Reached() const override { return state_->Reached(generation_); }
-  void Close() override;
-
- private:
-  // Constant after construction.
-  EngineImpl* const engine_;
-  const std::shared_ptr<Space> space_;
-  const std::shared_ptr<StreamState> state_;
-  const uint64_t generation_;
-  const uint64_t first_expected_;
-  // Atomic: Close may come from both of the connection's threads.
-  std::atomic<bool> closed_{false};
-};
+// Applying takes about as long as the workers' share of a batch, so half of the cores do it.
+size_t Partitions(const Settings& settings) {
+  const auto half = static_cast<size_t>(std::max(1, EffectiveCpus() / 2));
+  return std::min<size_t>(settings.num_workers, half);
+}
 
 class EngineImpl final : public Engine {
  public:
   EngineImpl(std::shared_ptr<const Settings> settings, EngineDeps deps)
       : clock_(deps.clock),
         metrics_(deps.metrics),
-        journal_(deps.journal != nullptr ? std::move(deps.journal) : std::make_unique<MemoryJournal>(RandomId())),
+        journal_(deps.journal != nullptr ? std::move(deps.journal)
+                                         : std::make_unique<MemoryJournal>(RandomId(), deps.clock)),
         unknown_space_(deps.metrics->AddSpace("-")),
-        registry_(settings->num_workers, deps.clock, deps.metrics),
-        ingest_(*settings, journal_.get(), deps.executor, deps.clock, deps.metrics),
+        registry_(settings->num_workers, !journal_->keeps_records(), deps.metrics),
+        replica_(&registry_, settings),
+        log_(journal_.get(), &registry_, &replica_, deps.clock, deps.metrics, Partitions(*settings)),
+        shaper_(&registry_, &log_, deps.clock),
+        forgetter_(&log_, deps.clock),
+        ingest_(*settings, &log_, deps.executor, deps.clock, deps.metrics),
         recaller_(&ingest_, journal_.get(), deps.executor, deps.clock),
+        janitor_(deps.clock, [this] { Housekeep().IgnoreError(); }),
         settings_(std::move(settings)) {
     metrics_->AddGaugeSource([this](const GaugeSink& sink) { ReadGauges(sink); });
   }
-  ~EngineImpl() override { metrics_->ClearGaugeSources(); }
+  ~EngineImpl() override {
+    metrics_->ClearGaugeSources();
+    janitor_.RequestStop();
+    ingest_.Finish(clock_->Now() + kFinishWithin);
+    // What the workers still hold is refused by a closed journal.
+    log_.Close();
+    ingest_.Finish(MonotonicTime::max());
+    janitor_.Join();
+  }
+
+  absl::Status Replay(const JournalRecord& record, uint64_t position) override {
+    return replica_.Replay(record, position, journal_->id());
+  }
+  void Start() override {
+    log_.Start();
+    for (const auto& space : registry_.All()) {
+      if (space->index() != nullptr && space->index()->link_backlog() > 0) ingest_.linker().Schedule(space);
+    }
+    janitor_.Start();
+  }
 
   absl::StatusOr<std::shared_ptr<ObserveStream>> OpenStream(const StreamRequest& request,
                                                             StreamListener* listener) override {
     if (!ingest_.admitting()) return absl::UnavailableError("the daemon is draining");
     ENGRAM_RETURN_IF_ERROR(CheckStreamId(request.stream_id));
     const auto settings = this->settings();
-    ENGRAM_ASSIGN_OR_RETURN(const std::shared_ptr<Space> space, registry_.FindOrCreate(request.space, *settings));
+    ENGRAM_ASSIGN_OR_RETURN(const std::shared_ptr<Space> space, shaper_.FindOrCreate(request.space, *settings));
     std::shared_ptr<StreamState> state;
     if (request.stream_id.empty()) {
-      state = std::make_shared<StreamState>(fmt::format("s-{:016x}", RandomId()), space.get());
+      state = std::make_shared<StreamState>(fmt::format("s-{:016x}", RandomId()), false, space.get());
     } else {
       ENGRAM_ASSIGN_OR_RETURN(state, space->FindStream(request.stream_id, settings->limits_max_streams_per_space));
       const uint64_t received = state->received_through();
@@ -88,7 +97,7 @@ class EngineImpl final : public Engine {
                         request.stream_id, request.space, received, received + 1));
       }
     }
-    return std::make_shared<StreamConnection>(this, space, std::move(state), request.ack_level, listener);
+    return std::make_shared<StreamConnection>(this, &ingest_, space, std::move(state), request.ack_level, listener);
   }
 
   absl::StatusOr<ObserveOutcome> Observe(const std::string& space, ObservationBatch batch, Priority priority,
@@ -117,11 +126,11 @@ class EngineImpl final : public Engine {
 
   absl::StatusOr<ForgetAnswer> Forget(const ForgetQuery& query) override {
     ENGRAM_ASSIGN_OR_RETURN(const auto found, registry_.Find(query.space));
-    return recaller_.Forget(found, query);
+    return forgetter_.Forget(found, query);
   }
 
   absl::StatusOr<SpaceInfo> CreateSpace(const std::string& name, const SpaceConfig& config) override {
-    ENGRAM_ASSIGN_OR_RETURN(const auto space, registry_.Create(name, config, *settings()));
+    ENGRAM_ASSIGN_OR_RETURN(const auto space, shaper_.Create(name, config, *settings()));
     return space->Info();
   }
 
@@ -141,22 +150,13 @@ class EngineImpl final : public Engine {
   }
 
   absl::StatusOr<SpaceInfo> UpdateSpace(const std::string& name, const SpaceChange& change) override {
-    ENGRAM_ASSIGN_OR_RETURN(const auto space, registry_.Find(name));
-    if (change.ef_search && (*change.ef_search < 10 || *change.ef_search > 4096)) {
-      return absl::InvalidArgumentError(fmt::format("ef_search {} is not in 10..4096", *change.ef_search));
-    }
-    space->Change(change);
+    ENGRAM_ASSIGN_OR_RETURN(const auto space, shaper_.Change(name, change));
     return space->Info();
   }
 
   absl::StatusOr<uint64_t> DeleteSpace(const std::string& name) override {
-    ENGRAM_ASSIGN_OR_RETURN(const auto space, registry_.Remove(name));
-    space->Drop();
+    ENGRAM_ASSIGN_OR_RETURN(const auto space, shaper_.Drop(name));
     ingest_.EndStreams(space.get(), absl::NotFoundError(fmt::format("space '{}' was deleted", name)));
-    const JournalRecord record{RecordType::kSpaceDropped, name, {}};
-    ENGRAM_ASSIGN_OR_RETURN(const uint64_t position, journal_->Append(record));
-    ingest_.Journaled(record);
-    ingest_.applied().Applied(position);
     return space->Info().live;
   }
 
@@ -176,8 +176,11 @@ class EngineImpl final : public Engine {
   void StopAdmitting() override { ingest_.StopAdmitting(); }
   void ResumeAdmitting() override { ingest_.ResumeAdmitting(); }
   bool AwaitDrained(MonotonicTime deadline) override { return ingest_.AwaitDrained(deadline); }
-
-  Ingest& ingest() { return ingest_; }
+  absl::Status Housekeep() override ABSL_LOCKS_EXCLUDED(housekeeping_mu_) {
+    MutexLock lock(housekeeping_mu_);
+    for (const auto& space : registry_.All()) ENGRAM_RETURN_IF_ERROR(forgetter_.Expire(space));
+    return absl::OkStatus();
+  }
 
  private:
   void ReadGauges(const GaugeSink& sink);
@@ -189,10 +192,18 @@ class EngineImpl final : public Engine {
   // Counts what names a space that is not there; '-' can be no space's name.
   const std::shared_ptr<Series> unknown_space_;
   SpaceRegistry registry_;
+  Replica replica_;
+  CommitLog log_;
+  SpaceShaper shaper_;
+  Forgetter forgetter_;
   Ingest ingest_;
   Recaller recaller_;
+  Janitor janitor_;
   // Atomic: a sum.
   std::atomic<uint64_t> recalls_total_{0};
+
+  // One housekeeper at a time; guards nothing else.
+  Mutex housekeeping_mu_;
 
   mutable Mutex mu_;
   std::shared_ptr<const Settings> settings_ ABSL_GUARDED_BY(mu_);
@@ -205,38 +216,6 @@ class EngineImpl final : public Engine {
   Mutex scrape_mu_;
   Scrape scrape_ ABSL_GUARDED_BY(scrape_mu_);
 };
-
-StreamConnection::StreamConnection(EngineImpl* engine, std::shared_ptr<Space> space, std::shared_ptr<StreamState> state,
-                                   AckLevel level, StreamListener* listener)
-    : engine_(engine),
-      space_(std::move(space)),
-      state_(std::move(state)),
-      generation_(state_->Attach(level, listener)),
-      first_expected_(state_->received_through() + 1) {
-  engine_->ingest().Connect(space_.get(), state_.get());
-}
-
-void StreamConnection::Submit(uint64_t first_sequence, Priority priority, ObservationBatch batch) {
-  if (!state_->Current(generation_)) return;
-  engine_->ingest().Submit(space_, state_, generation_, first_sequence, priority, std::move(batch), *engine_->settings());
-}
-
-StreamProgress StreamConnection::TakeProgress() {
-  StreamProgress progress = state_->Take(generation_);
-  // While the level is not normal, each look is a fresh one.
-  if (progress.pressure_due) progress.pressure = engine_->ingest().ReadPressure();
-  if (progress.pressure_due) {
-    space_->series().Add(MetricId::kBackpressureActivations, 1,
-                         static_cast<size_t>(progress.pressure.level) - static_cast<size_t>(PressureLevel::kNormal));
-  }
-  return progress;
-}
-
-void StreamConnection::Close() {
-  if (closed_.exchange(true)) return;
-  state_->Detach(generation_);
-  engine_->ingest().Disconnect(state_.get());
-}
 
 // Waits for its own acknowledgement.
 class OneShotListener final : public StreamListener {
@@ -326,7 +305,7 @@ EngineStatus EngineImpl::ReadStatus() {
   status.streams = ingest_.connections();
   status.recalls_total = recalls_total_.load(std::memory_order_relaxed);
   status.draining = !ingest_.admitting();
-  const auto spaces = registry_.List("", "", std::numeric_limits<size_t>::max());
+  const auto spaces = registry_.All();
   status.spaces = spaces.size();
   for (const auto& space : spaces) {
     const SpaceInfo info = space->Info();
@@ -368,7 +347,7 @@ void EngineImpl::ReadGauges(const GaugeSink& sink) {
     scrape_ = {now, std::move(busy)};
   }
   const double level = static_cast<double>(status.pressure) - static_cast<double>(PressureLevel::kNormal);
-  for (const auto& space : registry_.List("", "", std::numeric_limits<size_t>::max())) {
+  for (const auto& space : registry_.All()) {
     const SpaceInfo info = space->Info();
     sink(MetricId::kBackpressureState, info.name, 0, level);
     sink(MetricId::kLinkBacklog, info.name, 0, static_cast<double>(info.link_backlog));

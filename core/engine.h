@@ -25,6 +25,7 @@
 namespace engram {
 
 class Journal;
+struct JournalRecord;
 
 struct SpaceChange {
   std::optional<uint32_t> ef_search;
@@ -92,7 +93,7 @@ struct RecallQuery {
   bool include_embedding = false;
 };
 
-// Views point into the space, which the answer's `pin` keeps.
+// Views point into what the answer's `pin` keeps: the space, and what was read from the journal.
 struct ObservationHit {
   std::string_view id;
   float similarity = 0;
@@ -112,6 +113,8 @@ struct RecallAnswer {
   uint64_t tail_scanned = 0;
   bool exact = false;
   uint64_t live = 0;
+  // Hits left out because the journal's record of them is damaged.
+  uint64_t unreadable = 0;
   Duration elapsed{0};
   std::shared_ptr<const void> pin;
 };
@@ -119,6 +122,8 @@ struct RecallAnswer {
 struct GetAnswer {
   std::vector<ObservationHit> observations;
   std::vector<std::string> missing;
+  // There, but the journal's record of them is damaged.
+  std::vector<std::string> unreadable;
   std::shared_ptr<const void> pin;
 };
 
@@ -170,10 +175,20 @@ struct EngineDeps {
 
 class Engine {
  public:
-  // `deps` outlive the engine. The settings are valid (config/loader.h).
+  // `deps` outlive the engine. The settings are valid (config/loader.h). What reads is served at once; what writes waits
+  // for Start, which must come.
   static std::unique_ptr<Engine> Create(std::shared_ptr<const Settings> settings, EngineDeps deps);
-  // Finishes what was accepted. No call may be under way.
+  // Finishes what was accepted, as far as the journal takes it. No call may be under way.
   virtual ~Engine() = default;
+
+  // --- before Start ---
+
+  // Applies a record that the journal kept, in their order, from one thread. A record that its space knows already (from a
+  // checkpoint) changes nothing. DATA_LOSS: the record contradicts those before it, and was left out. RESOURCE_EXHAUSTED:
+  // memory is out.
+  virtual absl::Status Replay(const JournalRecord& record, uint64_t position) = 0;
+  // Starts the journal, whose last() says how far the spaces are, and lets writers in. Once.
+  virtual void Start() = 0;
 
   // --- streaming in ---
 
@@ -212,8 +227,10 @@ class Engine {
   // Refuses new observations (UNAVAILABLE) and ends open streams once what they had accepted has reached their level.
   virtual void StopAdmitting() = 0;
   virtual void ResumeAdmitting() = 0;
-  // Waits until the queue is empty and every batch committed; false at the deadline.
+  // Waits until the queue is empty and everything appended to the journal is applied; false at the deadline.
   virtual bool AwaitDrained(MonotonicTime deadline) = 0;
+  // What the engine does every second by itself: what has outlived its ttl is forgotten in the journal too.
+  virtual absl::Status Housekeep() = 0;
 };
 
 }  // namespace engram

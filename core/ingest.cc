@@ -19,21 +19,24 @@ absl::Status Draining() { return absl::UnavailableError("the daemon is draining"
 
 }  // namespace
 
-Ingest::Ingest(const Settings& settings, Journal* journal, Executor* executor, Clock* clock, Metrics* metrics)
-    : journal_(journal),
+Ingest::Ingest(const Settings& settings, CommitLog* log, Executor* executor, Clock* clock, Metrics* metrics)
+    : log_(log),
       clock_(clock),
       metrics_(metrics),
       gate_(settings.queue_capacity, settings.queue_high_priority_ratio, clock),
       pressure_(settings.queue_capacity),
-      applied_(clock),
       linker_(executor, [this](const Space& space) { NoteLinked(space); }),
+      committer_(log, &linker_, clock, metrics),
       pool_(settings.num_workers, settings.queue_capacity, TuningOf(settings), this, executor, clock) {}
 
 Ingest::~Ingest() {
-  gate_.Shut();
-  pool_.AwaitIdle(MonotonicTime::max());
   // No batch is left that could start linking.
   linker_.Stop();
+}
+
+bool Ingest::Finish(MonotonicTime deadline) {
+  gate_.Shut();
+  return pool_.AwaitIdle(deadline);
 }
 
 void Ingest::Tune(const Settings& settings) { pool_.Tune(TuningOf(settings)); }
@@ -62,7 +65,7 @@ void Ingest::Submit(const std::shared_ptr<Space>& space, const std::shared_ptr<S
   }
   const uint64_t known = std::min(expected - first_sequence, count);
   if (known > 0) {
-    CountRefused(*space, RejectReason::kDuplicate, known);
+    committer_.CountRefused(*space, RejectReason::kDuplicate, known);
     stream->Repeated(first_sequence, first_sequence + known - 1);
     if (known == count) return;
   }
@@ -126,7 +129,7 @@ void Ingest::Queue(const std::shared_ptr<Space>& space, StreamState& stream, con
   // Refusals are named before any acknowledgement can cover them.
   while (*invalid < checked.invalid.size() && checked.invalid[*invalid].sequence <= through) {
     // Counted first: who has been told finds it in the metrics.
-    CountRefused(*space, RejectReason::kInvalid, 1);
+    committer_.CountRefused(*space, RejectReason::kInvalid, 1);
     stream.Reject(checked.invalid[(*invalid)++]);
   }
   const uint32_t size = end - begin;
@@ -185,15 +188,10 @@ void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<St
                allowance.retry_after);
 }
 
-void Ingest::CountRefused(Space& space, RejectReason reason, uint64_t count) {
-  space.series().Add(MetricId::kRejected, count, static_cast<size_t>(reason));
-  refused_total_.fetch_add(count, std::memory_order_relaxed);
-}
-
 void Ingest::RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint64_t through, RejectReason reason,
                           absl::Status why, Duration retry_after) {
   const uint64_t count = through - from + 1;
-  CountRefused(space, reason, count);
+  committer_.CountRefused(space, reason, count);
   stream.Reject({from, static_cast<uint32_t>(count), std::move(why), retry_after});
 }
 
@@ -291,101 +289,6 @@ void Ingest::Started(const Batch& batch, size_t worker, bool stolen) {
   gate_.Release(Priority::kNormal, left[0]);
   gate_.Release(Priority::kHigh, left[1]);
   NoteDepth();
-}
-
-absl::Status Ingest::Commit(const Portion& portion) {
-  Space& space = static_cast<Space&>(*portion.space);
-  if (space.dropped()) {
-    const absl::Status gone = absl::NotFoundError(fmt::format("space '{}' was deleted", space.name()));
-    for (const Slice& slice : portion.slices) Refuse({portion.space, {slice}}, gone);
-    return absl::OkStatus();
-  }
-  // Scratch of this worker's thread; keeps its memory.
-  thread_local std::vector<ObservationView> observations;
-  thread_local std::string ids;
-  observations.clear();
-  ids.clear();
-  size_t id_bytes = 0;
-  for (const Slice& slice : portion.slices) {
-    const auto& stream = static_cast<const StreamState&>(*slice.frame->stream);
-    for (uint32_t place = slice.begin; place < slice.end; ++place) {
-      ObservationView& observation = observations.emplace_back(slice.frame->batch.observations[place]);
-      if (observation.observed_at_us == 0) observation.observed_at_us = slice.frame->arrived_wall_us;
-      if (observation.id.empty()) id_bytes += stream.id().size() + 21;
-    }
-  }
-  // Reserved in full, so that the views into it stay true.
-  ids.reserve(id_bytes);
-  size_t next = 0;
-  for (const Slice& slice : portion.slices) {
-    const auto& stream = static_cast<const StreamState&>(*slice.frame->stream);
-    for (uint32_t place = slice.begin; place < slice.end; ++place) {
-      ObservationView& observation = observations[next++];
-      if (!observation.id.empty()) continue;
-      const size_t begin = ids.size();
-      fmt::format_to(std::back_inserter(ids), "{}/{}", stream.id(), slice.frame->SequenceOf(place));
-      observation.id = std::string_view(ids).substr(begin);
-    }
-  }
-  if (observations.empty()) {
-    const SpaceIndex* index = space.index();
-    Acknowledge(space, portion, 0, index == nullptr ? 0 : static_cast<Ordinal>(index->size()));
-    return absl::OkStatus();
-  }
-  const JournalRecord record{RecordType::kObservations, space.name(), observations};
-  ENGRAM_ASSIGN_OR_RETURN(const uint64_t position, journal_->Append(record));
-  const MonotonicTime durable = clock_->Now();
-  Ordinal end;
-  try {
-    end = space.Apply(observations, clock_->WallMicros());
-  } catch (...) {
-    // The position must not hold up the watermark; what failed is tried again as records of its own.
-    applied_.Applied(position);
-    throw;
-  }
-  applied_.Applied(position);
-  const MonotonicTime searchable = clock_->Now();
-  for (const Slice& slice : portion.slices) {
-    const auto since = [&](MonotonicTime t) { return std::chrono::nanoseconds(t - slice.frame->arrived).count(); };
-    space.series().Observe(MetricId::kTimeToDurable, since(durable), slice.size());
-    space.series().Observe(MetricId::kTimeToSearchable, since(searchable), slice.size());
-  }
-  Journaled(record);
-  Acknowledge(space, portion, position, end);
-  if (space.index()->link_backlog() > 0) linker_.Schedule(std::static_pointer_cast<Space>(portion.space));
-  return absl::OkStatus();
-}
-
-void Ingest::Journaled(const JournalRecord& record) {
-  metrics_->process().Add(MetricId::kJournalRecords);
-  metrics_->process().Add(MetricId::kJournalBytes, record.bytes());
-}
-
-void Ingest::Acknowledge(Space& space, const Portion& portion, uint64_t position, Ordinal end) {
-  const MonotonicTime now = clock_->Now();
-  for (const Slice& slice : portion.slices) {
-    const Frame& frame = *slice.frame;
-    space.Unqueued(slice.size());
-    committed_total_.fetch_add(slice.size(), std::memory_order_relaxed);
-    space.series().Add(MetricId::kObservations, slice.size(), frame.priority == Priority::kHigh ? 0 : 1);
-    space.series().Observe(MetricId::kObservationLatency, std::chrono::nanoseconds(now - frame.arrived).count(),
-                           slice.size());
-    static_cast<StreamState&>(*frame.stream).Committed(slice.through_sequence, {journal_->id(), position}, end);
-  }
-}
-
-void Ingest::Refuse(const Portion& portion, const absl::Status& why) {
-  Space& space = static_cast<Space&>(*portion.space);
-  const Slice& slice = portion.slices.front();
-  StreamState& stream = static_cast<StreamState&>(*slice.frame->stream);
-  const RejectReason reason = absl::IsNotFound(why) ? RejectReason::kSpaceDropped : RejectReason::kFailed;
-  CountRefused(space, reason, slice.size());
-  for (uint32_t place = slice.begin; place < slice.end; ++place) {
-    stream.Reject({slice.frame->SequenceOf(place), 1, why, Duration{0}});
-  }
-  space.Unqueued(slice.size());
-  const SpaceIndex* index = space.index();
-  stream.Committed(slice.through_sequence, {journal_->id(), 0}, index == nullptr ? 0 : static_cast<Ordinal>(index->size()));
 }
 
 void Ingest::Failed(size_t worker, bool threw) {

@@ -1,7 +1,7 @@
-// The way in: admission of frames, the queue, and the commit of batches to journal and spaces.
+// The way in: admission of frames, the queue, and the workers that hand batches to the log.
 //
 // Threads:  Submit from streams' readers; Commit and the other handler methods from workers; the rest from any.
-// Ownership: executor, clock, journal and metrics outlive it. Its destructor finishes what was admitted.
+// Ownership: executor, clock, log and metrics outlive it; the log is closed before it goes. Finish does what was admitted.
 // Blocking: Submit for room in the queue. Errors: per observation, to the stream.
 #pragma once
 
@@ -11,9 +11,9 @@
 #include <memory>
 #include <map>
 
+#include "core/batch_committer.h"
+#include "core/commit_log.h"
 #include "core/engine.h"
-#include "core/journal/applied_watermark.h"
-#include "core/journal/journal.h"
 #include "core/linker.h"
 #include "core/space.h"
 #include "core/stream/batch_handler.h"
@@ -26,8 +26,11 @@ namespace engram {
 
 class Ingest final : public BatchHandler {
  public:
-  Ingest(const Settings& settings, Journal* journal, Executor* executor, Clock* clock, Metrics* metrics);
+  Ingest(const Settings& settings, CommitLog* log, Executor* executor, Clock* clock, Metrics* metrics);
   ~Ingest() override;
+
+  // Lets nothing more in and waits until the workers are done; false at the deadline: the journal takes nothing.
+  bool Finish(MonotonicTime deadline);
 
   // Takes a frame of a stream whose connection is `generation`; engram.v1.ObservationBatch says what becomes of it.
   void Submit(const std::shared_ptr<Space>& space, const std::shared_ptr<StreamState>& stream, uint64_t generation,
@@ -43,7 +46,7 @@ class Ingest final : public BatchHandler {
   void StopAdmitting() ABSL_LOCKS_EXCLUDED(mu_);
   void ResumeAdmitting() ABSL_LOCKS_EXCLUDED(mu_);
   bool admitting() const { return admitting_.load(std::memory_order_acquire); }
-  bool AwaitDrained(MonotonicTime deadline) { return pool_.AwaitIdle(deadline); }
+  bool AwaitDrained(MonotonicTime deadline) { return pool_.AwaitIdle(deadline) && log_->AwaitIdle(deadline); }
   void Tune(const Settings& settings);
 
   CapacityGate& gate() { return gate_; }
@@ -51,19 +54,17 @@ class Ingest final : public BatchHandler {
   const WorkerPool& pool() const { return pool_; }
   PressureLevel pressure() const { return pressure_.level(); }
   PressureReading ReadPressure() const;
-  AppliedWatermark& applied() { return applied_; }
+  AppliedWatermark& applied() { return log_->applied(); }
   // Observations since the start.
-  uint64_t committed_total() const { return committed_total_.load(std::memory_order_relaxed); }
-  uint64_t refused_total() const { return refused_total_.load(std::memory_order_relaxed); }
+  uint64_t committed_total() const { return committer_.committed_total(); }
+  uint64_t refused_total() const { return committer_.refused_total(); }
   uint64_t queue_bytes() const { return queue_bytes_.load(std::memory_order_relaxed); }
-  // Counts a record that was appended.
-  void Journaled(const JournalRecord& record);
   Linker& linker() { return linker_; }
 
   // --- BatchHandler ---
   void Started(const Batch& batch, size_t worker, bool stolen) override;
-  absl::Status Commit(const Portion& portion) override;
-  void Refuse(const Portion& portion, const absl::Status& why) override;
+  absl::Status Commit(const Portion& portion) override { return committer_.Commit(portion); }
+  void Refuse(const Portion& portion, const absl::Status& why) override { committer_.Refuse(portion, why); }
   void Failed(size_t worker, bool threw) override;
 
  private:
@@ -78,25 +79,20 @@ class Ingest final : public BatchHandler {
              const Checked& checked, uint64_t last_sequence, const Settings& settings);
   void Queue(const std::shared_ptr<Space>& space, StreamState& stream, const Checked& checked, size_t* invalid,
              uint32_t begin, uint32_t end, uint64_t through);
-  void CountRefused(Space& space, RejectReason reason, uint64_t count);
   void RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint64_t through, RejectReason reason,
                     absl::Status why, Duration retry_after);
   void NoteDepth() ABSL_LOCKS_EXCLUDED(mu_);
   void NoteLinked(const Space& space) ABSL_LOCKS_EXCLUDED(mu_);
-  void Acknowledge(Space& space, const Portion& portion, uint64_t position, Ordinal end);
 
   // Constant after construction.
-  Journal* const journal_;
+  CommitLog* const log_;
   Clock* const clock_;
   Metrics* const metrics_;
 
   CapacityGate gate_;
   PressureGauge pressure_;
-  AppliedWatermark applied_;
-  // Atomic: sums and flags read by themselves.
+  // Atomic: a sum and a flag, read by themselves.
   std::atomic<uint64_t> queue_bytes_{0};
-  std::atomic<uint64_t> committed_total_{0};
-  std::atomic<uint64_t> refused_total_{0};
   std::atomic<bool> admitting_{true};
 
   mutable Mutex mu_;
@@ -107,6 +103,7 @@ class Ingest final : public BatchHandler {
   std::map<StreamState*, Connection> connections_ ABSL_GUARDED_BY(mu_);
 
   Linker linker_;
+  BatchCommitter committer_;
   // Last: its workers use all of the above.
   WorkerPool pool_;
 };

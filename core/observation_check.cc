@@ -72,6 +72,12 @@ absl::Status CheckSpaceName(const std::string& name) {
   return absl::OkStatus();
 }
 
+absl::Status CheckIds(size_t count) {
+  constexpr size_t kMost = 1000;
+  if (count >= 1 && count <= kMost) return absl::OkStatus();
+  return Invalid("{} ids given, 1..{} are allowed", count, kMost);
+}
+
 absl::Status CheckStreamId(const std::string& id) {
   constexpr size_t kLongest = 128;
   if (id.size() > kLongest) return Invalid("stream_id has {} characters, at most {} are allowed", id.size(), kLongest);

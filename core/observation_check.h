@@ -16,6 +16,8 @@ absl::Status CheckObservation(const ObservationView& observation, Metric metric,
 absl::Status CheckEmbedding(const EmbeddingView& embedding, Metric metric, uint64_t max_dimension);
 // INVALID_ARGUMENT unless it is 1..64 of a-z, 0-9, '.', '_', '-', the first a letter or digit.
 absl::Status CheckSpaceName(const std::string& name);
+// INVALID_ARGUMENT unless so many ids may be named in one call.
+absl::Status CheckIds(size_t count);
 // INVALID_ARGUMENT unless it is at most 128 printable ASCII characters without spaces.
 absl::Status CheckStreamId(const std::string& id);
 

@@ -11,24 +11,39 @@ namespace engram {
 namespace {
 
 constexpr uint32_t kWidestWalk = 4096;
-constexpr size_t kMostIds = 1000;
+// How often a read is repeated because what it found was replaced or forgotten, and rewritten away, under its hands.
+constexpr int kMostLooks = 3;
 
-ObservationHit ReadHit(const Space& space, Ordinal ordinal, bool content, bool tags, bool embedding) {
+// What an answer's views point into.
+struct Pin {
+  std::shared_ptr<Space> space;
+  std::vector<StoredObservation> read;
+};
+
+struct HitParts {
+  bool content = true;
+  bool tags = true;
+  bool embedding = true;
+};
+
+// NOT_FOUND: it is not in the journal any more. Any other error: it cannot be read.
+absl::Status ReadHit(const Journal& journal, Pin& pin, Ordinal ordinal, HitParts parts, ObservationHit& hit) {
+  const Space& space = *pin.space;
   const RecordStore& records = space.records();
-  ObservationHit hit;
   hit.id = space.index()->IdOf(ordinal);
   hit.observed_at_us = records.ObservedAt(ordinal);
   hit.confidence = records.Confidence(ordinal);
   hit.ttl_us = records.Ttl(ordinal);
-  if (content) hit.content = records.Content(ordinal);
-  if (tags) hit.tags = records.Tags(ordinal);
-  if (embedding) hit.embedding = space.index()->VectorOf(ordinal);
-  return hit;
-}
-
-absl::Status CheckIds(size_t count) {
-  if (count >= 1 && count <= kMostIds) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format("{} ids given, 1..{} are allowed", count, kMostIds));
+  if (parts.tags) hit.tags = records.Tags(ordinal);
+  if (parts.embedding) hit.embedding = space.index()->VectorOf(ordinal);
+  if (!parts.content) return absl::OkStatus();
+  hit.content = records.Content(ordinal);
+  if (!records.ContentElsewhere(ordinal)) return absl::OkStatus();
+  StoredObservation read;
+  ENGRAM_RETURN_IF_ERROR(journal.Read(records.Address(ordinal), &read));
+  hit.content = read.observation.content;
+  pin.read.push_back(std::move(read));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -103,8 +118,22 @@ absl::StatusOr<RecallAnswer> Recaller::Recall(const std::shared_ptr<Space>& spac
 }
 
 absl::StatusOr<RecallAnswer> Recaller::Run(const std::shared_ptr<Space>& space, const RecallQuery& query) {
+  for (int look = 1;; ++look) {
+    uint64_t stale = 0;
+    absl::StatusOr<RecallAnswer> answer = Look(space, query, &stale);
+    if (!answer.ok() || stale == 0) return answer;
+    if (look < kMostLooks) continue;
+    answer->unreadable += stale;
+    return answer;
+  }
+}
+
+absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space, const RecallQuery& query,
+                                            uint64_t* stale) {
+  const auto pin = std::make_shared<Pin>();
+  pin->space = space;
   RecallAnswer answer;
-  answer.pin = space;
+  answer.pin = pin;
   answer.exact = true;
   // Read before the view is taken: everything up to here is in the view.
   answer.visible_through = {journal_->id(), ingest_->applied().through()};
@@ -147,94 +176,51 @@ absl::StatusOr<RecallAnswer> Recaller::Run(const std::shared_ptr<Space>& space, 
   answer.tail_scanned = found.tail_scanned;
   answer.exact = found.exact;
   answer.live = index->live();
+  const HitParts parts = {query.include_content, query.include_tags, query.include_embedding};
+  uint32_t taken = 0;
   for (const SearchHit& hit : found.hits) {
-    if (hit.ordinal == self || answer.hits.size() == query.k) continue;
-    ObservationHit& out = answer.hits.emplace_back(
-        ReadHit(*space, hit.ordinal, query.include_content, query.include_tags, query.include_embedding));
+    if (hit.ordinal == self || taken == query.k) continue;
+    ++taken;
+    ObservationHit& out = answer.hits.emplace_back();
     out.similarity = hit.similarity;
     out.score = hit.similarity;
+    const absl::Status read = ReadHit(*journal_, *pin, hit.ordinal, parts, out);
+    if (read.ok()) continue;
+    answer.hits.pop_back();
+    ++(absl::IsNotFound(read) ? *stale : answer.unreadable);
   }
   return answer;
 }
 
 absl::StatusOr<GetAnswer> Recaller::Get(const std::shared_ptr<Space>& space, std::span<const std::string> ids) {
   ENGRAM_RETURN_IF_ERROR(CheckIds(ids.size()));
+  const auto pin = std::make_shared<Pin>();
+  pin->space = space;
   GetAnswer answer;
-  answer.pin = space;
+  answer.pin = pin;
   const SpaceIndex* const index = space->index();
   const int64_t now_us = clock_->WallMicros();
-  const IndexView view = index == nullptr ? IndexView{} : index->Pin();
+  IndexView view = index == nullptr ? IndexView{} : index->Pin();
   for (const std::string& id : ids) {
-    const std::optional<Ordinal> found = index == nullptr ? std::nullopt : index->Find(id, view);
-    if (!found || space->records().ExpiresAt(*found) <= now_us) {
-      answer.missing.push_back(id);
-    } else {
-      answer.observations.push_back(ReadHit(*space, *found, true, true, true));
-    }
-  }
-  return answer;
-}
-
-absl::Status Recaller::ForgetOrdinals(Space& space, std::span<const Ordinal> ordinals, ForgetAnswer& answer) {
-  for (size_t begin = 0; begin < ordinals.size(); begin += kMostIds) {
-    uint64_t position = 0;
-    const auto journal = [&](std::span<const std::string_view> ids) -> absl::Status {
-      std::vector<ObservationView> tombstones(ids.size());
-      for (size_t i = 0; i < ids.size(); ++i) tombstones[i].id = ids[i];
-      const JournalRecord record{RecordType::kTombstones, space.name(), tombstones};
-      ENGRAM_ASSIGN_OR_RETURN(position, journal_->Append(record));
-      ingest_->Journaled(record);
-      return absl::OkStatus();
-    };
-    const auto piece = ordinals.subspan(begin, std::min(kMostIds, ordinals.size() - begin));
-    ENGRAM_ASSIGN_OR_RETURN(const uint64_t forgotten, space.Forget(piece, journal));
-    if (position != 0) {
-      ingest_->applied().Applied(position);
-      answer.token = {journal_->id(), position};
-    }
-    answer.forgotten += forgotten;
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<ForgetAnswer> Recaller::Forget(const std::shared_ptr<Space>& space, const ForgetQuery& query) {
-  if (!query.filter) {
-    ENGRAM_RETURN_IF_ERROR(CheckIds(query.ids.size()));
-  } else {
-    if (!query.ids.empty()) return absl::InvalidArgumentError("both ids and a filter are given");
-    if (query.filter->empty()) return absl::InvalidArgumentError("the filter has no condition; DeleteSpace forgets all");
-    ENGRAM_RETURN_IF_ERROR(CheckFilter(*query.filter));
-  }
-  ForgetAnswer answer;
-  const SpaceIndex* const index = space->index();
-  if (index == nullptr) {
-    answer.missing = query.ids;
-    return answer;
-  }
-  const int64_t now_us = clock_->WallMicros();
-  const IndexView view = index->Pin();
-  std::vector<Ordinal> ordinals;
-  if (!query.filter) {
-    for (const std::string& id : query.ids) {
-      const std::optional<Ordinal> found = index->Find(id, view);
-      if (found && space->records().ExpiresAt(*found) > now_us) {
-        ordinals.push_back(*found);
-      } else {
+    for (int look = 1;; ++look) {
+      const std::optional<Ordinal> found = index == nullptr ? std::nullopt : index->Find(id, view);
+      if (!found || space->records().ExpiresAt(*found) <= now_us) {
         answer.missing.push_back(id);
+        break;
       }
-    }
-  } else {
-    const Filter filter(*query.filter, space->records(), *index, now_us);
-    for (Ordinal ordinal = 0; ordinal < view.visible; ++ordinal) {
-      if (index->Live(ordinal, view) && filter.Matches(ordinal)) ordinals.push_back(ordinal);
+      ObservationHit hit;
+      const absl::Status read = ReadHit(*journal_, *pin, *found, {}, hit);
+      if (read.ok()) {
+        answer.observations.push_back(std::move(hit));
+        break;
+      }
+      if (!absl::IsNotFound(read) || look == kMostLooks) {
+        answer.unreadable.push_back(id);
+        break;
+      }
+      view = index->Pin();
     }
   }
-  if (query.dry_run) {
-    answer.forgotten = ordinals.size();
-    return answer;
-  }
-  ENGRAM_RETURN_IF_ERROR(ForgetOrdinals(*space, ordinals, answer));
-  space->series().Add(MetricId::kForgotten, answer.forgotten);
   return answer;
 }
 

@@ -1,7 +1,8 @@
-// The way out: recalls, reads by id and forgetting.
+// The way out: recalls and reads by id.
 //
 // Threads: any; a recall runs on its caller's thread once a high-priority slot is free. Ownership: ingest, journal,
-//          executor, clock outlive it. Blocking: Recall for `at_least` and for a slot.
+//          executor, clock outlive it. Blocking: Recall for `at_least` and for a slot; both while contents are read from
+//          the journal.
 #pragma once
 
 #include <atomic>
@@ -21,7 +22,6 @@ class Recaller {
   absl::StatusOr<RecallAnswer> Recall(const std::shared_ptr<Space>& space, const RecallQuery& query,
                                       const Settings& settings, MonotonicTime deadline);
   absl::StatusOr<GetAnswer> Get(const std::shared_ptr<Space>& space, std::span<const std::string> ids);
-  absl::StatusOr<ForgetAnswer> Forget(const std::shared_ptr<Space>& space, const ForgetQuery& query);
 
   uint64_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
 
@@ -29,8 +29,8 @@ class Recaller {
   absl::Status Check(const Space& space, const RecallQuery& query, const Settings& settings) const;
   absl::Status AwaitToken(const Token& at_least, MonotonicTime deadline);
   absl::StatusOr<RecallAnswer> Run(const std::shared_ptr<Space>& space, const RecallQuery& query);
-  // Forgets in pieces, so that the space's writer gets its turns; adds to the answer.
-  absl::Status ForgetOrdinals(Space& space, std::span<const Ordinal> ordinals, ForgetAnswer& answer);
+  // `stale`: hits that died and left the journal before they were read.
+  absl::StatusOr<RecallAnswer> Look(const std::shared_ptr<Space>& space, const RecallQuery& query, uint64_t* stale);
 
   // Constant after construction.
   Ingest* const ingest_;

@@ -41,40 +41,44 @@ char* RecordStore::Allocate(size_t length) {
   return at;
 }
 
-void RecordStore::Append(Ordinal first, std::span<const ObservationView> observations, int64_t now_us) {
+void RecordStore::Append(Ordinal first, std::span<const ObservationView> observations, uint64_t position,
+                         std::span<const uint32_t> places) {
   const uint64_t before = rows_.bytes();
   rows_.Extend(uint64_t{first} + observations.size());
   bytes_.fetch_add(rows_.bytes() - before, std::memory_order_relaxed);
-  Ordinal ordinal = first;
-  for (const ObservationView& observation : observations) {
-    size_t length = observation.content.size();
+  for (size_t i = 0; i < observations.size(); ++i) {
+    const ObservationView& observation = observations[i];
+    const std::string_view content = keeps_contents_ ? observation.content : std::string_view();
+    size_t length = content.size();
     for (const TagView& tag : observation.tags) length += 2 * sizeof(uint32_t) + tag.key.size() + tag.value.size();
     char* const blob = length == 0 ? nullptr : Allocate(length);
-    char* at = Put(blob, observation.content);
+    char* at = Put(blob, content);
     for (const TagView& tag : observation.tags) {
       at = PutLength(PutLength(at, tag.key.size()), tag.value.size());
       at = Put(Put(at, tag.key), tag.value);
     }
-    Row& row = rows_[ordinal++];
+    Row& row = rows_[uint64_t{first} + i];
     row.blob = blob;
     row.content_length = static_cast<uint32_t>(observation.content.size());
     row.tags = static_cast<uint32_t>(observation.tags.size());
-    row.observed_at_us = observation.observed_at_us == 0 ? now_us : observation.observed_at_us;
+    row.observed_at_us = observation.observed_at_us;
     row.ttl_us = observation.ttl_us;
+    row.position = position;
+    row.place = places.empty() ? static_cast<uint32_t>(i) : places[i];
     row.confidence = observation.confidence;
   }
 }
 
 std::string_view RecordStore::Content(Ordinal ordinal) const {
   const Row& row = rows_[ordinal];
-  return {row.blob, row.content_length};
+  return keeps_contents_ ? std::string_view(row.blob, row.content_length) : std::string_view();
 }
 
 std::vector<TagView> RecordStore::Tags(Ordinal ordinal) const {
   const Row& row = rows_[ordinal];
   std::vector<TagView> tags;
   tags.reserve(row.tags);
-  const char* at = row.blob + row.content_length;
+  const char* at = TagsOf(row);
   for (uint32_t i = 0; i < row.tags; ++i) {
     const uint32_t key = ReadLength(at);
     const uint32_t value = ReadLength(at + sizeof key);
@@ -87,7 +91,7 @@ std::vector<TagView> RecordStore::Tags(Ordinal ordinal) const {
 
 std::optional<std::string_view> RecordStore::FindTag(Ordinal ordinal, std::string_view wanted) const {
   const Row& row = rows_[ordinal];
-  const char* at = row.blob + row.content_length;
+  const char* at = TagsOf(row);
   for (uint32_t i = 0; i < row.tags; ++i) {
     const uint32_t key = ReadLength(at);
     const uint32_t value = ReadLength(at + sizeof key);

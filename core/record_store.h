@@ -1,4 +1,6 @@
-// The texts, tags, times and confidences of a space's observations, by ordinal.
+// The texts, tags, times and confidences of a space's observations, and where the journal has them, by ordinal.
+//
+// When the journal keeps what it records, the texts stay there and only their lengths are here.
 //
 // Threads:  one writer (Append); readers of any ordinal visible in a view of the space's index, whose release-store of the
 //           size publishes the rows too. Ownership: owns copies of the bytes, for the space's life.
@@ -15,6 +17,7 @@
 
 #include "core/base/chunked_column.h"
 #include "core/base/types.h"
+#include "core/journal/record.h"
 
 namespace engram {
 
@@ -23,11 +26,18 @@ class RecordStore {
   // Never expires.
   static constexpr int64_t kForEver = INT64_MAX;
 
-  // Stages the rows [first, first + count); a second Append at the same `first` overwrites what was never published.
-  // `now_us` stands for an observed_at_us of 0.
-  void Append(Ordinal first, std::span<const ObservationView> observations, int64_t now_us);
+  explicit RecordStore(bool keeps_contents) : keeps_contents_(keeps_contents) {}
 
+  // Stages the rows [first, first + count); a second Append at the same `first` overwrites what was never published.
+  // They are of the record at `position`, at the `places` there (empty: 0, 1, 2 ...).
+  void Append(Ordinal first, std::span<const ObservationView> observations, uint64_t position,
+              std::span<const uint32_t> places);
+
+  // Empty unless the contents are kept here.
   std::string_view Content(Ordinal ordinal) const;
+  // There is a content, and it has to be read from the journal.
+  bool ContentElsewhere(Ordinal ordinal) const { return !keeps_contents_ && rows_[ordinal].content_length != 0; }
+  RecordAddress Address(Ordinal ordinal) const { return {rows_[ordinal].position, rows_[ordinal].place}; }
   std::vector<TagView> Tags(Ordinal ordinal) const;
   // Nothing when there is no tag of that key.
   std::optional<std::string_view> FindTag(Ordinal ordinal, std::string_view key) const;
@@ -41,18 +51,23 @@ class RecordStore {
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
-  // The blob is the content followed by the tags: u32 key length, u32 value length, key, value.
+  // The blob is the content (if it is kept) followed by the tags: u32 key length, u32 value length, key, value.
   struct Row {
     const char* blob;
     int64_t observed_at_us;
     int64_t ttl_us;
+    uint64_t position;
+    uint32_t place;
     uint32_t content_length;
     uint32_t tags;
     float confidence;
   };
 
+  const char* TagsOf(const Row& row) const { return row.blob + (keeps_contents_ ? row.content_length : 0); }
+
   char* Allocate(size_t length);
 
+  const bool keeps_contents_;
   ChunkedColumn<Row> rows_;
   // Only the writer's: blocks of blob bytes, never moved.
   std::vector<std::unique_ptr<char[]>> blocks_;

@@ -9,18 +9,17 @@
 
 namespace engram {
 
-Space::Space(std::string name, const SpaceConfig& config, size_t lane, std::shared_ptr<Series> series,
-             int64_t created_at_us)
-    : name_(std::move(name)),
-      config_(config),
+Space::Space(Origin origin, size_t lane, std::shared_ptr<Series> series)
+    : origin_(std::move(origin)),
       lane_(lane),
       series_(std::move(series)),
-      created_at_us_(created_at_us),
-      max_rate_(config.max_rate),
-      quota_observations_(config.quota_observations),
-      quota_bytes_(config.quota_bytes),
-      ef_search_(config.ef_search) {
-  if (config.dimension != 0) ENGRAM_CHECK(FixDimension(config.dimension).ok());
+      records_(origin_.keeps_contents),
+      applied_position_(origin_.id),
+      max_rate_(origin_.config.max_rate),
+      quota_observations_(origin_.config.quota_observations),
+      quota_bytes_(origin_.config.quota_bytes),
+      ef_search_(origin_.config.ef_search) {
+  if (origin_.config.dimension != 0) ENGRAM_CHECK(FixDimension(origin_.config.dimension).ok());
 }
 
 Space::~Space() = default;
@@ -31,11 +30,11 @@ absl::Status Space::FixDimension(uint32_t dimension) {
     MutexLock lock(mu_);
     if (index_ == nullptr) {
       IndexOptions options;
-      options.metric = config_.metric;
+      options.metric = origin_.config.metric;
       options.dimension = dimension;
-      options.flat_threshold = *config_.flat_threshold;
-      options.max_connections = config_.max_connections;
-      options.ef_construction = config_.ef_construction;
+      options.flat_threshold = *origin_.config.flat_threshold;
+      options.max_connections = origin_.config.max_connections;
+      options.ef_construction = origin_.config.ef_construction;
       index_ = SpaceIndex::Create(options);
       index_view_.store(index_.get(), std::memory_order_release);
     }
@@ -44,14 +43,31 @@ absl::Status Space::FixDimension(uint32_t dimension) {
   const uint32_t expected = fixed->options().dimension;
   if (expected == dimension) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      fmt::format("embedding has {} dimensions, space '{}' has {}", dimension, name_, expected));
+      fmt::format("embedding has {} dimensions, space '{}' has {}", dimension, origin_.name, expected));
 }
 
-Ordinal Space::Apply(std::span<const ObservationView> observations, int64_t now_us) {
-  SpaceIndex& index = *this->index();
+bool Space::Advance(uint64_t position) {
+  if (position <= applied_position_) return false;
+  applied_position_ = position;
+  return true;
+}
+
+uint64_t Space::applied_position() const {
   MutexLock lock(apply_mu_);
-  const auto first = static_cast<Ordinal>(index.size());
-  records_.Append(first, observations, now_us);
+  return applied_position_;
+}
+
+Ordinal Space::Apply(std::span<const ObservationView> observations, uint64_t position,
+                     std::span<const uint32_t> places) {
+  SpaceIndex* const index = this->index();
+  MutexLock lock(apply_mu_);
+  const auto first = index == nullptr ? 0 : static_cast<Ordinal>(index->size());
+  if (position <= applied_position_) return first;
+  if (observations.empty()) {
+    applied_position_ = position;
+    return first;
+  }
+  records_.Append(first, observations, position, places);
   entries_.clear();
   entries_.reserve(observations.size());
   bool mortal = false;
@@ -62,9 +78,38 @@ Ordinal Space::Apply(std::span<const ObservationView> observations, int64_t now_
   if (mortal) {
     for (Ordinal i = 0; i < observations.size(); ++i) NoteExpiry(first + i);
   }
-  const SpaceIndex::Appended appended = index.Append(entries_);
+  const SpaceIndex::Appended appended = index->Append(entries_);
   ENGRAM_CHECK(appended.first == first);
+  applied_position_ = position;
   return first + static_cast<Ordinal>(observations.size());
+}
+
+uint64_t Space::ApplyTombstones(std::span<const Tombstone> tombstones, uint64_t position) {
+  SpaceIndex* const index = this->index();
+  MutexLock lock(apply_mu_);
+  if (!Advance(position) || index == nullptr) return 0;
+  uint64_t killed = 0;
+  for (const Tombstone& tombstone : tombstones) {
+    Ordinal version = index->Newest(tombstone.id);
+    while (version != kNoOrdinal && records_.Address(version).position > tombstone.through) {
+      version = index->Previous(version);
+    }
+    // A version that was replaced is dead already, and its replacement is none of this tombstone's business.
+    if (version != kNoOrdinal && index->ForgetOrdinal(version)) ++killed;
+  }
+  return killed;
+}
+
+void Space::ApplyChange(const SpaceConfig& config, uint64_t position) {
+  {
+    MutexLock lock(apply_mu_);
+    if (!Advance(position)) return;
+  }
+  ef_search_.store(config.ef_search, std::memory_order_relaxed);
+  MutexLock lock(mu_);
+  max_rate_ = config.max_rate;
+  quota_observations_ = config.quota_observations;
+  quota_bytes_ = config.quota_bytes;
 }
 
 // Noted before the observation is visible: a note without an observation is harmless, the reverse would let it live on.
@@ -83,28 +128,27 @@ bool Space::ExpireDue(int64_t now_us) {
     const auto [at, ordinal] = expiries_.top();
     expiries_.pop();
     // The ordinal may never have become visible, or belong to another observation now, if its batch failed.
-    if (ordinal < index.size() && records_.ExpiresAt(ordinal) <= now_us) index.ForgetOrdinal(ordinal);
+    if (ordinal >= index.size() || records_.ExpiresAt(ordinal) > now_us) continue;
+    if (index.ForgetOrdinal(ordinal)) expired_.push_back(ordinal);
   }
   next_expiry_us_.store(expiries_.empty() ? RecordStore::kForEver : expiries_.top().first, std::memory_order_release);
   apply_mu_.unlock();
   return true;
 }
 
-absl::StatusOr<uint64_t> Space::Forget(
-    std::span<const Ordinal> ordinals,
-    const std::function<absl::Status(std::span<const std::string_view>)>& journal) {
-  SpaceIndex& index = *this->index();
+std::vector<Tombstone> Space::Expired(size_t most) const {
+  std::vector<Tombstone> tombstones;
   MutexLock lock(apply_mu_);
-  const IndexView view = index.Pin();
-  std::vector<std::string_view> ids;
-  for (const Ordinal ordinal : ordinals) {
-    if (index.Live(ordinal, view)) ids.push_back(index.IdOf(ordinal));
+  for (const Ordinal ordinal : expired_) {
+    if (tombstones.size() == most) break;
+    tombstones.push_back({index()->IdOf(ordinal), records_.Address(ordinal).position});
   }
-  if (ids.empty()) return 0;
-  ENGRAM_RETURN_IF_ERROR(journal(ids));
-  uint64_t forgotten = 0;
-  for (const Ordinal ordinal : ordinals) forgotten += index.ForgetOrdinal(ordinal) ? 1 : 0;
-  return forgotten;
+  return tombstones;
+}
+
+void Space::ExpiredRecorded(size_t count) {
+  MutexLock lock(apply_mu_);
+  expired_.erase(expired_.begin(), expired_.begin() + static_cast<ptrdiff_t>(std::min(count, expired_.size())));
 }
 
 Space::Allowance Space::Allow(uint64_t want, MonotonicTime now, int64_t now_us) {
@@ -126,18 +170,18 @@ Space::Allowance Space::Allow(uint64_t want, MonotonicTime now, int64_t now_us) 
     const uint64_t room = quota_observations_ - std::min(quota_observations_, held);
     if (room < allowance.granted) {
       refuse(room, RejectReason::kQuota, kQuotaRetry,
-             fmt::format("space '{}' holds {} observations of its quota of {}", name_, held, quota_observations_));
+             fmt::format("space '{}' holds {} observations of its quota of {}", origin_.name, held, quota_observations_));
     }
   }
   if (quota_bytes_ != 0 && allowance.granted > 0 && ResidentBytes() >= quota_bytes_) {
     refuse(0, RejectReason::kQuota, kQuotaRetry,
-           fmt::format("space '{}' holds {} bytes of its quota of {}", name_, ResidentBytes(), quota_bytes_));
+           fmt::format("space '{}' holds {} bytes of its quota of {}", origin_.name, ResidentBytes(), quota_bytes_));
   }
   rate_.SetRate(max_rate_, now);
   const uint64_t passed = rate_.TakeUpTo(allowance.granted, now);
   if (passed < allowance.granted) {
     refuse(passed, RejectReason::kRateLimited, rate_.Until(allowance.granted - passed),
-           fmt::format("space '{}' takes {} observations a second", name_, max_rate_));
+           fmt::format("space '{}' takes {} observations a second", origin_.name, max_rate_));
   }
   queued_.fetch_add(static_cast<int64_t>(allowance.granted), std::memory_order_relaxed);
   return allowance;
@@ -149,14 +193,6 @@ void Space::ReturnAllowance(uint64_t units) {
   rate_.Return(units);
 }
 
-void Space::Change(const SpaceChange& change) {
-  MutexLock lock(mu_);
-  if (change.ef_search) ef_search_.store(*change.ef_search, std::memory_order_relaxed);
-  if (change.max_rate) max_rate_ = *change.max_rate;
-  if (change.quota_observations) quota_observations_ = *change.quota_observations;
-  if (change.quota_bytes) quota_bytes_ = *change.quota_bytes;
-}
-
 uint64_t Space::ResidentBytes() const {
   const SpaceIndex* index = this->index();
   return records_.bytes() + (index == nullptr ? 0 : index->resident_bytes());
@@ -164,8 +200,8 @@ uint64_t Space::ResidentBytes() const {
 
 SpaceInfo Space::Info() const {
   SpaceInfo info;
-  info.name = name_;
-  info.config = config_;
+  info.name = origin_.name;
+  info.config = origin_.config;
   if (const SpaceIndex* index = this->index()) {
     info.config.dimension = index->options().dimension;
     info.live = index->live();
@@ -176,7 +212,7 @@ SpaceInfo Space::Info() const {
   }
   info.resident_bytes = ResidentBytes();
   info.queued = static_cast<uint64_t>(std::max<int64_t>(queued_.load(std::memory_order_relaxed), 0));
-  info.created_at_us = created_at_us_;
+  info.created_at_us = origin_.created_at_us;
   info.config.ef_search = ef_search();
   MutexLock lock(mu_);
   info.config.max_rate = max_rate_;
@@ -192,10 +228,24 @@ absl::StatusOr<std::shared_ptr<StreamState>> Space::FindStream(const std::string
   if (streams_.size() > most) {
     streams_.erase(id);
     return absl::ResourceExhaustedError(fmt::format(
-        "space '{}' remembers {} streams, limits.max_streams_per_space is {}", name_, streams_.size(), most));
+        "space '{}' remembers {} streams, limits.max_streams_per_space is {}", origin_.name, streams_.size(), most));
   }
-  stream = std::make_shared<StreamState>(id, this);
+  stream = std::make_shared<StreamState>(id, true, this);
   return stream;
+}
+
+void Space::RestoreStreams(std::span<const StreamMark> marks, Token token, Ordinal end) {
+  for (const StreamMark& mark : marks) {
+    std::shared_ptr<StreamState> stream;
+    {
+      MutexLock lock(mu_);
+      auto& entry = streams_[std::string(mark.stream)];
+      if (entry == nullptr) entry = std::make_shared<StreamState>(std::string(mark.stream), true, this);
+      stream = entry;
+    }
+    stream->Received(mark.through);
+    stream->Committed(mark.through, token, end);
+  }
 }
 
 }  // namespace engram

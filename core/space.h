@@ -1,12 +1,14 @@
 // One memory space: its index, its records, its limits and its streams.
 //
-// Threads:  any. Apply, Forget and ExpireDue take the writer's mutex of the space; readers take none.
+// Threads:  any. Apply, ApplyTombstones and ExpireDue take the writer's mutex of the space; readers take none.
 // Ownership: shared by the registry, by streams, by what waits in the queue and by answers that point into it.
 // Errors:   std::bad_alloc from Apply, which then changed nothing that a reader sees.
+// Why:      what is in it is a function of the journal's records up to applied_position(); only what has outlived its ttl is
+//           hidden before the record that says so.
 #pragma once
 
 #include <atomic>
-#include <functional>
+#include <deque>
 #include <map>
 #include <memory>
 #include <queue>
@@ -29,14 +31,23 @@ class StreamState;
 
 class Space final : public SpaceQueue {
  public:
-  // `config` has every field in force, save a dimension of 0.
-  Space(std::string name, const SpaceConfig& config, size_t lane, std::shared_ptr<Series> series, int64_t created_at_us);
+  // Constant for its life. `config` has every field in force, save a dimension of 0.
+  struct Origin {
+    std::string name;
+    uint64_t id = 0;
+    SpaceConfig config;
+    int64_t created_at_us = 0;
+    bool keeps_contents = true;
+  };
+  Space(Origin origin, size_t lane, std::shared_ptr<Series> series);
   ~Space() override;
 
-  const std::string& name() const { return name_; }
+  const std::string& name() const { return origin_.name; }
+  // The position of the record that created it: another one for each space of a name.
+  uint64_t id() const { return origin_.id; }
   size_t lane() const { return lane_; }
   Series& series() { return *series_; }
-  Metric metric() const { return config_.metric; }
+  Metric metric() const { return origin_.config.metric; }
 
   // Fixes the dimension if it is open. INVALID_ARGUMENT when it is another one.
   absl::Status FixDimension(uint32_t dimension) ABSL_LOCKS_EXCLUDED(mu_);
@@ -47,15 +58,21 @@ class Space final : public SpaceQueue {
 
   // --- writing ---
 
-  // Stores the observations (ids set) in one step; the index's size afterwards. They are recallable when it returns.
-  Ordinal Apply(std::span<const ObservationView> observations, int64_t now_us) ABSL_LOCKS_EXCLUDED(apply_mu_);
-  // Calls `journal` with the ids of those ordinals that are live, then forgets them; returns how many. An ordinal that was
-  // replaced meanwhile is left alone, and so is its replacement.
-  absl::StatusOr<uint64_t> Forget(std::span<const Ordinal> ordinals,
-                                  const std::function<absl::Status(std::span<const std::string_view>)>& journal)
+  // Stores the observations (ids and times set, dimension fixed) of the record at `position` in one step; the index's size
+  // afterwards. They are recallable when it returns. Does nothing when that record was applied before.
+  Ordinal Apply(std::span<const ObservationView> observations, uint64_t position, std::span<const uint32_t> places)
       ABSL_LOCKS_EXCLUDED(apply_mu_);
-  // Forgets what has outlived its ttl. False when a writer is at it just now: some of it may still be there.
+  // Forgets, of each id, the newest version recorded at or below `through`, if it is live; returns how many that were.
+  uint64_t ApplyTombstones(std::span<const Tombstone> tombstones, uint64_t position) ABSL_LOCKS_EXCLUDED(apply_mu_);
+  void ApplyChange(const SpaceConfig& config, uint64_t position) ABSL_LOCKS_EXCLUDED(apply_mu_, mu_);
+  // The last record applied.
+  uint64_t applied_position() const ABSL_LOCKS_EXCLUDED(apply_mu_);
+
+  // Hides what has outlived its ttl. False when a writer is at it just now: some of it may still be there.
   bool ExpireDue(int64_t now_us) ABSL_LOCKS_EXCLUDED(apply_mu_);
+  // Up to `most` of what was hidden and is not in the journal as forgotten, oldest first; and that so many of these are now.
+  std::vector<Tombstone> Expired(size_t most) const ABSL_LOCKS_EXCLUDED(apply_mu_);
+  void ExpiredRecorded(size_t count) ABSL_LOCKS_EXCLUDED(apply_mu_);
   bool HasExpired(int64_t now_us) const { return next_expiry_us_.load(std::memory_order_acquire) <= now_us; }
 
   // --- admission ---
@@ -73,13 +90,14 @@ class Space final : public SpaceQueue {
   // `observations` that were granted have been committed or refused.
   void Unqueued(uint64_t observations) { queued_.fetch_sub(static_cast<int64_t>(observations), std::memory_order_relaxed); }
 
-  void Change(const SpaceChange& change) ABSL_LOCKS_EXCLUDED(mu_);
   SpaceInfo Info() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // --- streams ---
 
   // The named stream, made when unknown (RESOURCE_EXHAUSTED beyond `most`).
   absl::StatusOr<std::shared_ptr<StreamState>> FindStream(const std::string& id, uint64_t most) ABSL_LOCKS_EXCLUDED(mu_);
+  // The watermarks that were recorded before this process began: everything up to them is received and durable.
+  void RestoreStreams(std::span<const StreamMark> marks, Token token, Ordinal end) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Deleted: what still waits for it is refused.
   void Drop() { dropped_.store(true, std::memory_order_release); }
@@ -92,19 +110,22 @@ class Space final : public SpaceQueue {
  private:
   uint64_t ResidentBytes() const;
   void NoteExpiry(Ordinal ordinal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mu_);
+  // False when the record at `position` was applied before.
+  bool Advance(uint64_t position) ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mu_);
 
   // Constant after construction.
-  const std::string name_;
-  const SpaceConfig config_;
+  const Origin origin_;
   const size_t lane_;
   const std::shared_ptr<Series> series_;
-  const int64_t created_at_us_;
 
   // Serialises writers of index and records; readers go by the index's view.
   mutable Mutex apply_mu_;
   RecordStore records_;
   using Expiry = std::pair<int64_t, Ordinal>;
   std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_ ABSL_GUARDED_BY(apply_mu_);
+  // Hidden because their time was over, and not yet forgotten in the journal.
+  std::deque<Ordinal> expired_ ABSL_GUARDED_BY(apply_mu_);
+  uint64_t applied_position_ ABSL_GUARDED_BY(apply_mu_);
   std::vector<SpaceIndex::Entry> entries_ ABSL_GUARDED_BY(apply_mu_);  // Scratch.
 
   mutable Mutex mu_;

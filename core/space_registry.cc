@@ -2,61 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <limits>
 
-#include "core/observation_check.h"
+#include "core/base/check.h"
 
 namespace engram {
-namespace {
-
-// The daemon's settings where the config leaves a field open.
-SpaceConfig Resolve(const SpaceConfig& config, const Settings& settings) {
-  SpaceConfig resolved = config;
-  const auto fill = [](auto& field, uint64_t value) {
-    if (field == 0) field = static_cast<std::remove_reference_t<decltype(field)>>(value);
-  };
-  fill(resolved.max_connections, settings.hnsw_max_connections);
-  fill(resolved.ef_construction, settings.hnsw_ef_construction);
-  fill(resolved.ef_search, settings.hnsw_ef_search);
-  fill(resolved.max_rate, settings.limits_max_rate_per_tenant);
-  fill(resolved.quota_observations, settings.limits_quota_observations);
-  fill(resolved.quota_bytes, settings.limits_quota_bytes);
-  if (!resolved.flat_threshold) resolved.flat_threshold = settings.index_flat_threshold;
-  return resolved;
-}
-
-absl::Status CheckConfig(const SpaceConfig& config, const Settings& settings) {
-  if (config.dimension > settings.limits_max_dimension) {
-    return absl::InvalidArgumentError(fmt::format("dimension {} exceeds limits.max_dimension {}", config.dimension,
-                                                  settings.limits_max_dimension));
-  }
-  if (config.max_connections < 4 || config.max_connections > 64) {
-    return absl::InvalidArgumentError(fmt::format("max_connections {} is not in 4..64", config.max_connections));
-  }
-  if (config.ef_construction < 16 || config.ef_construction > 1000) {
-    return absl::InvalidArgumentError(fmt::format("ef_construction {} is not in 16..1000", config.ef_construction));
-  }
-  if (config.ef_search < 10 || config.ef_search > 4096) {
-    return absl::InvalidArgumentError(fmt::format("ef_search {} is not in 10..4096", config.ef_search));
-  }
-  return absl::OkStatus();
-}
-
-// The fields that CreateSpace asks for, against those of a space that is there.
-bool SameWhereAsked(const SpaceConfig& asked, const SpaceConfig& there) {
-  const auto same = [](uint64_t a, uint64_t b) { return a == 0 || a == b; };
-  return asked.metric == there.metric && same(asked.dimension, there.dimension) &&
-         same(asked.max_connections, there.max_connections) && same(asked.ef_construction, there.ef_construction) &&
-         same(asked.ef_search, there.ef_search) && same(asked.max_rate, there.max_rate) &&
-         same(asked.quota_observations, there.quota_observations) && same(asked.quota_bytes, there.quota_bytes) &&
-         (!asked.flat_threshold || asked.flat_threshold == there.flat_threshold);
-}
-
-absl::Status NotFound(const std::string& name) {
-  return absl::NotFoundError(fmt::format("there is no space '{}'", name));
-}
-
-}  // namespace
 
 size_t LaneOf(std::string_view space, size_t lanes) {
   uint64_t key = 14695981039346656037ull;  // FNV-1a.
@@ -72,50 +22,53 @@ size_t LaneOf(std::string_view space, size_t lanes) {
   return static_cast<size_t>(bucket);
 }
 
+size_t SpaceRegistry::LaneOf(std::string_view name) const { return engram::LaneOf(name, lanes_); }
+
 absl::StatusOr<std::shared_ptr<Space>> SpaceRegistry::Find(const std::string& name) const {
   MutexLock lock(mu_);
   const auto at = spaces_.find(name);
-  if (at == spaces_.end()) return NotFound(name);
+  if (at == spaces_.end()) return absl::NotFoundError(fmt::format("there is no space '{}'", name));
   return at->second;
 }
 
-absl::StatusOr<std::shared_ptr<Space>> SpaceRegistry::Create(const std::string& name, const SpaceConfig& config,
-                                                             const Settings& settings) {
-  ENGRAM_RETURN_IF_ERROR(CheckSpaceName(name));
-  const SpaceConfig resolved = Resolve(config, settings);
-  ENGRAM_RETURN_IF_ERROR(CheckConfig(resolved, settings));
+std::shared_ptr<Space> SpaceRegistry::FindById(uint64_t id) const {
   MutexLock lock(mu_);
-  auto& space = spaces_[name];
-  if (space != nullptr) {
-    if (SameWhereAsked(config, space->Info().config)) return space;
-    return absl::AlreadyExistsError(fmt::format("space '{}' exists with other parameters", name));
-  }
-  if (spaces_.size() > settings.limits_max_spaces) {
-    spaces_.erase(name);
-    return absl::ResourceExhaustedError(
-        fmt::format("there are {} spaces, limits.max_spaces is {}", spaces_.size(), settings.limits_max_spaces));
-  }
-  space = std::make_shared<Space>(name, resolved, LaneOf(name, lanes_), metrics_->AddSpace(name), clock_->WallMicros());
+  const auto at = by_id_.find(id);
+  return at == by_id_.end() ? nullptr : at->second;
+}
+
+std::shared_ptr<Space> SpaceRegistry::Add(const std::string& name, uint64_t id, const SpaceConfig& config,
+                                          int64_t created_at_us) {
+  auto space = std::make_shared<Space>(Space::Origin{name, id, config, created_at_us, keeps_contents_}, LaneOf(name),
+                                       metrics_->AddSpace(name));
+  MutexLock lock(mu_);
+  const bool added = spaces_.emplace(name, space).second && by_id_.emplace(id, space).second;
+  ENGRAM_CHECK(added);
   return space;
 }
 
-absl::StatusOr<std::shared_ptr<Space>> SpaceRegistry::FindOrCreate(const std::string& name, const Settings& settings) {
-  ENGRAM_RETURN_IF_ERROR(CheckSpaceName(name));
-  auto found = Find(name);
-  if (found.ok() || !settings.spaces_auto_create) return found;
-  auto created = Create(name, SpaceConfig{}, settings);
-  // Somebody else made it with parameters of its own meanwhile: as good.
-  if (absl::IsAlreadyExists(created.status())) return Find(name);
-  return created;
-}
-
-absl::StatusOr<std::shared_ptr<Space>> SpaceRegistry::Remove(const std::string& name) {
+std::shared_ptr<Space> SpaceRegistry::Remove(uint64_t id) {
   MutexLock lock(mu_);
-  const auto at = spaces_.find(name);
-  if (at == spaces_.end()) return NotFound(name);
+  if (removed_.insert(id).second) removed_order_.push_back(id);
+  if (removed_order_.size() > kMostRemoved) {
+    removed_.erase(removed_order_.front());
+    removed_order_.pop_front();
+  }
+  const auto at = by_id_.find(id);
+  if (at == by_id_.end()) return nullptr;
   std::shared_ptr<Space> space = std::move(at->second);
-  spaces_.erase(at);
+  by_id_.erase(at);
+  spaces_.erase(space->name());
   return space;
+}
+
+bool SpaceRegistry::Removed(uint64_t id) const {
+  MutexLock lock(mu_);
+  return removed_.count(id) > 0;
+}
+
+std::vector<std::shared_ptr<Space>> SpaceRegistry::All() const {
+  return List("", "", std::numeric_limits<size_t>::max());
 }
 
 std::vector<std::shared_ptr<Space>> SpaceRegistry::List(const std::string& prefix, const std::string& after,

@@ -1,45 +1,57 @@
-// The spaces by name.
+// The spaces, by name and by id.
 //
 // Threads: any. Blocking: a mutex, held for a lookup or a map change. Ownership: shares the spaces with their users.
+// Why:     only the replica changes what is in it, as the log says.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
-#include "core/base/clock.h"
 #include "core/space.h"
 
 namespace engram {
 
 class SpaceRegistry {
  public:
-  SpaceRegistry(size_t lanes, Clock* clock, Metrics* metrics) : lanes_(lanes), clock_(clock), metrics_(metrics) {}
+  SpaceRegistry(size_t lanes, bool keeps_contents, Metrics* metrics)
+      : lanes_(lanes), keeps_contents_(keeps_contents), metrics_(metrics) {}
 
   // NOT_FOUND.
   absl::StatusOr<std::shared_ptr<Space>> Find(const std::string& name) const ABSL_LOCKS_EXCLUDED(mu_);
-  // INVALID_ARGUMENT (name, config), RESOURCE_EXHAUSTED (limits.max_spaces), ALREADY_EXISTS (other parameters).
-  absl::StatusOr<std::shared_ptr<Space>> Create(const std::string& name, const SpaceConfig& config,
-                                                const Settings& settings) ABSL_LOCKS_EXCLUDED(mu_);
-  // Creates it when unknown and spaces.auto_create is on.
-  absl::StatusOr<std::shared_ptr<Space>> FindOrCreate(const std::string& name, const Settings& settings)
+  // Null when there is none of that id.
+  std::shared_ptr<Space> FindById(uint64_t id) const ABSL_LOCKS_EXCLUDED(mu_);
+  // `config` has every field in force. REQUIRES: there is none of that name or id.
+  std::shared_ptr<Space> Add(const std::string& name, uint64_t id, const SpaceConfig& config, int64_t created_at_us)
       ABSL_LOCKS_EXCLUDED(mu_);
-  // Takes it out; its users keep it until they are done.
-  absl::StatusOr<std::shared_ptr<Space>> Remove(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
+  // Takes it out, and remembers that the id is over; null when it was not in. Its users keep it until they are done.
+  std::shared_ptr<Space> Remove(uint64_t id) ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether it was removed; of those removed lately, which suffices for records that were under way.
+  bool Removed(uint64_t id) const ABSL_LOCKS_EXCLUDED(mu_);
   // In the order of names, those after `after`, beginning with `prefix`.
   std::vector<std::shared_ptr<Space>> List(const std::string& prefix, const std::string& after, size_t limit) const
       ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<std::shared_ptr<Space>> All() const ABSL_LOCKS_EXCLUDED(mu_);
   size_t size() const ABSL_LOCKS_EXCLUDED(mu_);
+  size_t LaneOf(std::string_view name) const;
 
  private:
+  static constexpr size_t kMostRemoved = 65536;
+
   // Constant after construction.
   const size_t lanes_;
-  Clock* const clock_;
+  const bool keeps_contents_;
   Metrics* const metrics_;
 
   mutable Mutex mu_;
   std::map<std::string, std::shared_ptr<Space>> spaces_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<uint64_t, std::shared_ptr<Space>> by_id_ ABSL_GUARDED_BY(mu_);
+  std::set<uint64_t> removed_ ABSL_GUARDED_BY(mu_);
+  std::deque<uint64_t> removed_order_ ABSL_GUARDED_BY(mu_);
 };
 
 // The lane of a space: jump consistent hashing (Lamping and Veach, 2014), so one lane more moves only its share of spaces.

@@ -169,11 +169,35 @@ bool StreamState::AwaitRejectedRoom(uint64_t generation) {
   return generation == generation_ && ended_.ok();
 }
 
+void StreamState::Underway() {
+  MutexLock lock(mu_);
+  ++underway_;
+}
+
+void StreamState::Landed(uint64_t through, Token token, Ordinal end) {
+  MutexLock lock(mu_);
+  if (--underway_ == 0) through = std::max(through, std::exchange(done_behind_, 0));
+  Reach(through, token, end);
+}
+
+void StreamState::Withdrawn() {
+  MutexLock lock(mu_);
+  if (--underway_ > 0 || done_behind_ == 0) return;
+  Reach(std::exchange(done_behind_, 0), Token{}, 0);
+}
+
 void StreamState::Committed(uint64_t through, Token token, Ordinal end) {
   MutexLock lock(mu_);
+  if (underway_ > 0) {
+    done_behind_ = std::max(done_behind_, through);
+  } else {
+    Reach(through, token, end);
+  }
+}
+
+void StreamState::Reach(uint64_t through, Token token, Ordinal end) {
   durable_ = std::max(durable_, through);
-  token_.journal = token.journal;
-  token_.position = std::max(token_.position, token.position);
+  if (token.position > token_.position) token_ = token;
   if (unindexed_.size() >= kMostUnindexed) {
     // Of two neighbours the later one speaks for both: the watermark moves in larger steps.
     std::deque<Unindexed> kept;

@@ -22,10 +22,11 @@ class Space;
 
 class StreamState final : public StreamOrder {
  public:
-  // `space` outlives every call but the destructor.
-  StreamState(std::string id, const Space* space) : id_(std::move(id)), space_(space) {}
+  // `space` outlives every call but the destructor. A named stream's watermark is in the journal.
+  StreamState(std::string id, bool named, const Space* space) : id_(std::move(id)), named_(named), space_(space) {}
 
   const std::string& id() const { return id_; }
+  bool named() const { return named_; }
 
   // --- the connection ---
 
@@ -56,9 +57,14 @@ class StreamState final : public StreamOrder {
   // Waits until the writer has taken enough of the refusals; false when the connection is over.
   bool AwaitRejectedRoom(uint64_t generation) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // --- the workers ---
+  // --- the workers and appliers ---
 
+  // A slice of the stream goes to the journal. Landed or Withdrawn says what became of it.
+  void Underway() ABSL_LOCKS_EXCLUDED(mu_);
   // Everything up to `through` is committed (or refused): in the journal up to `token`, in the slab below `end`.
+  void Landed(uint64_t through, Token token, Ordinal end) ABSL_LOCKS_EXCLUDED(mu_);
+  void Withdrawn() ABSL_LOCKS_EXCLUDED(mu_);
+  // The same for what does not go through the journal; it waits for the slices that are under way before it.
   void Committed(uint64_t through, Token token, Ordinal end) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
@@ -75,11 +81,13 @@ class StreamState final : public StreamOrder {
   };
 
   void Advance() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Reach(uint64_t through, Token token, Ordinal end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   uint64_t Level() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Tell() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
   const std::string id_;
+  const bool named_;
   const Space* const space_;
 
   mutable Mutex mu_;
@@ -93,6 +101,9 @@ class StreamState final : public StreamOrder {
   mutable uint64_t indexed_ ABSL_GUARDED_BY(mu_) = 0;
   mutable std::deque<Unindexed> unindexed_ ABSL_GUARDED_BY(mu_);
   Token token_ ABSL_GUARDED_BY(mu_);
+  // Slices between the worker and the applier, and what is done once they have landed.
+  uint64_t underway_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t done_behind_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<Rejected> rejected_ ABSL_GUARDED_BY(mu_);
   // The latest refusals that used their sequences up, told or not: an acknowledgement may be lost with its connection.
   std::deque<Rejected> remembered_ ABSL_GUARDED_BY(mu_);

@@ -56,6 +56,8 @@ class SlabSpaceIndex final : public SpaceIndex {
   bool Live(Ordinal ordinal, IndexView view) const override {
     return ordinal < view.visible && slab_.DiedAt(ordinal) >= view.visible;
   }
+  Ordinal Newest(std::string_view id) const override { return ids_.Newest(id); }
+  Ordinal Previous(Ordinal ordinal) const override { return slab_.Previous(ordinal); }
   std::string_view IdOf(Ordinal ordinal) const override {
     return IdArena::View(slab_.BlockOf(ordinal).id[Slab::Lane(ordinal)]);
   }

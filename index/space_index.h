@@ -123,6 +123,10 @@ class SpaceIndex {
   // The live ordinal of `id` in `view`.
   virtual std::optional<Ordinal> Find(std::string_view id, IndexView view) const = 0;
   virtual bool Live(Ordinal ordinal, IndexView view) const = 0;
+  // The versions of an id, newest first: the newest ordinal that ever had `id`, and the one before `ordinal` with its id.
+  // kNoOrdinal when there is none. To the writer all of them are visible.
+  virtual Ordinal Newest(std::string_view id) const = 0;
+  virtual Ordinal Previous(Ordinal ordinal) const = 0;
   virtual std::string_view IdOf(Ordinal ordinal) const = 0;
   // The vector as it was given, widened to binary32: `dimension` elements.
   virtual std::span<const float> VectorOf(Ordinal ordinal) const = 0;

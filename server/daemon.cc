@@ -63,6 +63,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
   daemon->engine_ = Engine::Create(
       std::make_shared<const Settings>(settings),
       {.clock = &daemon->clock_, .executor = daemon->executor_.get(), .metrics = daemon->metrics_.get()});
+  daemon->engine_->Start();
   daemon->sampler_ = std::make_unique<LoadSampler>(daemon->engine_.get(), daemon->metrics_.get(), &daemon->clock_);
   ENGRAM_RETURN_IF_ERROR(daemon->StartExporter());
   ENGRAM_RETURN_IF_ERROR(daemon->Listen());

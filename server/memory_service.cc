@@ -151,6 +151,7 @@ grpc::Status MemoryService::GetObservations(grpc::ServerContext*, const v1::GetO
       Encode(hit, request->include_embedding(), response->add_observations());
     }
     for (const std::string& id : answer.missing) response->add_missing(id);
+    for (const std::string& id : answer.unreadable) response->add_unreadable(id);
     return absl::OkStatus();
   });
 }

@@ -236,6 +236,7 @@ void EncodeCoverage(const RecallAnswer& answer, v1::Coverage* out) {
   out->set_tail_scanned(answer.tail_scanned);
   out->set_exact(answer.exact);
   out->set_live(answer.live);
+  out->set_unreadable(answer.unreadable);
 }
 
 void EncodeAck(const StreamProgress& progress, Durability durability, v1::Ack* out) {

@@ -16,6 +16,12 @@ class AppliedWatermark {
  public:
   explicit AppliedWatermark(Clock* clock) : clock_(clock) {}
 
+  // Everything up to `position` was applied before the first Applied.
+  void Restore(uint64_t position) ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    through_.store(position, std::memory_order_release);
+    moved_.NotifyAll();
+  }
   // The record at `position` takes effect for every recall that begins from now on.
   void Applied(uint64_t position) ABSL_LOCKS_EXCLUDED(mu_) {
     MutexLock lock(mu_);

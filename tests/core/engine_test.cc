@@ -3,7 +3,9 @@
 
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
+#include "core/journal/memory_journal.h"
 #include "tests/support/engine_fixture.h"
 #include "tests/support/fake_clock.h"
 
@@ -205,7 +207,7 @@ TEST_F(EngineTest, ATokenBeyondTheJournalIsRefusedAtOnce) {
   query.at_least = {outcome.token.journal, outcome.token.position + 5};
   const auto answer = engine().Recall(query, MonotonicTime::max());
   EXPECT_TRUE(absl::IsOutOfRange(answer.status()));
-  EXPECT_THAT(answer.status().message(), HasSubstr("ends at 1, at_least asks for 6"));
+  EXPECT_THAT(answer.status().message(), HasSubstr("ends at 2, at_least asks for 7"));
 }
 
 TEST_F(EngineTest, WhatOutlivedItsTtlIsGone) {
@@ -282,23 +284,29 @@ TEST_F(EngineTest, RateAndQuotaRefuseTheRestForNow) {
 // A journal that cannot take what says "poison".
 class PoisonJournal final : public Journal {
  public:
-  absl::StatusOr<uint64_t> Append(const JournalRecord& record) override {
+  explicit PoisonJournal(Clock* clock) : inner_(7, clock) {}
+
+  void Start(CommitSink* sink) override { inner_.Start(sink); }
+  absl::StatusOr<uint64_t> Append(const JournalRecord& record, std::unique_ptr<PendingCommit> pending) override {
     for (const ObservationView& o : record.observations) {
       if (o.content == "poison") throw std::runtime_error("poisonous");
       if (o.content == "bitter") return absl::InternalError("bitter");
     }
-    return ++position_;
+    return inner_.Append(record, std::move(pending));
   }
-  uint64_t last() const override { return position_.load(); }
+  void Close() override { inner_.Close(); }
+  uint64_t last() const override { return inner_.last(); }
   Durability durability() const override { return Durability::kMemory; }
   uint64_t id() const override { return 7; }
+  bool keeps_records() const override { return false; }
+  absl::Status Read(RecordAddress address, StoredObservation* out) const override { return inner_.Read(address, out); }
 
  private:
-  std::atomic<uint64_t> position_{0};
+  MemoryJournal inner_;
 };
 
 TEST_F(EngineTest, OnlyThePoisonousObservationIsRefused) {
-  journal_ = std::make_unique<PoisonJournal>();
+  journal_ = std::make_unique<PoisonJournal>(&real_clock_);
   for (int round = 0; round < 50; ++round) {
     const std::string tag = std::to_string(round);
     const ObserveOutcome outcome = MustObserve(

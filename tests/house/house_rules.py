@@ -54,12 +54,13 @@ LONGEST_FILE = 400
 # Files that may be longer, each with its own bound.
 LONGER_FILES = {
     "tests/clients/cli_end_to_end_test.py": 460,
-    "tests/core/metrics/engine_metrics_test.cc": 440,
+    "tests/core/metrics/engine_metrics_test.cc": 446,
 }
 GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")
 
 # Mutexes that let one action at a time happen, or order the writers of an atomic, and so guard no member.
-ORDERING_MUTEXES = {("core/stream/pressure.h", "mu_"), ("server/daemon.h", "reload_mu_")}
+ORDERING_MUTEXES = {("core/stream/pressure.h", "mu_"), ("server/daemon.h", "reload_mu_"),
+                    ("core/space_shaper.h", "mu_"), ("core/engine.cc", "housekeeping_mu_")}
 
 LARGEST_BLOB = 512 * 1024
 LARGE_FOLDERS = ["loadtest/sample/"]

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -51,6 +52,8 @@ class EngineFixture : public ::testing::Test {
   // Before the first use of engine().
   Settings settings_;
   std::unique_ptr<Journal> journal_;
+  // What is to be done before the engine starts.
+  std::function<void(Engine&)> replay_;
 
   Engine& engine() {
     if (engine_ == nullptr) {
@@ -62,6 +65,8 @@ class EngineFixture : public ::testing::Test {
       deps.metrics = metrics_.get();
       deps.journal = std::move(journal_);
       engine_ = Engine::Create(std::make_shared<const Settings>(settings_), std::move(deps));
+      if (replay_) replay_(*engine_);
+      engine_->Start();
     }
     return *engine_;
   }

@@ -69,7 +69,7 @@ class FakeClock final : public Clock {
 
   mutable Mutex mu_;
   CondVar waiting_;
-  MonotonicTime now_ ABSL_GUARDED_BY(mu_) = MonotonicTime(std::chrono::hours(1));
+  MonotonicTime now_ ABSL_GUARDED_BY(mu_) = MonotonicTime(std::chrono::minutes(1));
   int64_t wall_us_ ABSL_GUARDED_BY(mu_) = 1'700'000'000'000'000;
   std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mu_);
   uint64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;

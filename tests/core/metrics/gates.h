@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "core/base/executor.h"
@@ -51,19 +52,25 @@ class Gate {
 // Counts what it took. An observation called "poison" makes it throw, one called "refused" makes it fail.
 class GatedJournal final : public Journal {
  public:
-  absl::StatusOr<uint64_t> Append(const JournalRecord& record) override {
+  explicit GatedJournal(Clock* clock) : inner_(7, clock) {}
+
+  void Start(CommitSink* sink) override { inner_.Start(sink); }
+  absl::StatusOr<uint64_t> Append(const JournalRecord& record, std::unique_ptr<PendingCommit> pending) override {
     if (record.type == RecordType::kObservations) gate.Pass();
     for (const ObservationView& observation : record.observations) {
       if (observation.id == "poison") throw std::runtime_error("poison");
       if (observation.id == "refused") return absl::DataLossError("refused");
     }
     ++records;
-    bytes += record.bytes();
-    return inner_.Append(record);
+    bytes += record.payload_bytes();
+    return inner_.Append(record, std::move(pending));
   }
+  void Close() override { inner_.Close(); }
   uint64_t last() const override { return inner_.last(); }
   Durability durability() const override { return inner_.durability(); }
   uint64_t id() const override { return inner_.id(); }
+  bool keeps_records() const override { return false; }
+  absl::Status Read(RecordAddress address, StoredObservation* out) const override { return inner_.Read(address, out); }
 
   Gate gate;
   // Atomic: sums.
@@ -71,7 +78,7 @@ class GatedJournal final : public Journal {
   std::atomic<uint64_t> bytes{0};
 
  private:
-  MemoryJournal inner_{7};
+  MemoryJournal inner_;
 };
 
 // Plain threads, with a gate before recalls; linking is put aside while HoldLinking.

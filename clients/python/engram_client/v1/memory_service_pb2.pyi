@@ -26,18 +26,20 @@ class Ack(_message.Message):
     def __init__(self, received_through: _Optional[int] = ..., durable_through: _Optional[int] = ..., indexed_through: _Optional[int] = ..., token: _Optional[_Union[_observation_pb2.Token, _Mapping]] = ..., rejected: _Optional[_Iterable[_Union[_observation_pb2.Rejection, _Mapping]]] = ..., next_sequence: _Optional[int] = ..., durability: _Optional[_Union[_observation_pb2.Durability, str]] = ...) -> None: ...
 
 class Coverage(_message.Message):
-    __slots__ = ["exact", "graph_candidates", "live", "tail_scanned", "visible_through"]
+    __slots__ = ["exact", "graph_candidates", "live", "tail_scanned", "unreadable", "visible_through"]
     EXACT_FIELD_NUMBER: _ClassVar[int]
     GRAPH_CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     LIVE_FIELD_NUMBER: _ClassVar[int]
     TAIL_SCANNED_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     VISIBLE_THROUGH_FIELD_NUMBER: _ClassVar[int]
     exact: bool
     graph_candidates: int
     live: int
     tail_scanned: int
+    unreadable: int
     visible_through: _observation_pb2.Token
-    def __init__(self, visible_through: _Optional[_Union[_observation_pb2.Token, _Mapping]] = ..., graph_candidates: _Optional[int] = ..., tail_scanned: _Optional[int] = ..., exact: bool = ..., live: _Optional[int] = ...) -> None: ...
+    def __init__(self, visible_through: _Optional[_Union[_observation_pb2.Token, _Mapping]] = ..., graph_candidates: _Optional[int] = ..., tail_scanned: _Optional[int] = ..., exact: bool = ..., live: _Optional[int] = ..., unreadable: _Optional[int] = ...) -> None: ...
 
 class CreateSpaceRequest(_message.Message):
     __slots__ = ["config", "name"]
@@ -103,12 +105,14 @@ class GetObservationsRequest(_message.Message):
     def __init__(self, space: _Optional[str] = ..., ids: _Optional[_Iterable[str]] = ..., include_embedding: bool = ...) -> None: ...
 
 class GetObservationsResponse(_message.Message):
-    __slots__ = ["missing", "observations"]
+    __slots__ = ["missing", "observations", "unreadable"]
     MISSING_FIELD_NUMBER: _ClassVar[int]
     OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     missing: _containers.RepeatedScalarFieldContainer[str]
     observations: _containers.RepeatedCompositeFieldContainer[_observation_pb2.Observation]
-    def __init__(self, observations: _Optional[_Iterable[_Union[_observation_pb2.Observation, _Mapping]]] = ..., missing: _Optional[_Iterable[str]] = ...) -> None: ...
+    unreadable: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, observations: _Optional[_Iterable[_Union[_observation_pb2.Observation, _Mapping]]] = ..., missing: _Optional[_Iterable[str]] = ..., unreadable: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetSpaceRequest(_message.Message):
     __slots__ = ["name"]
