@@ -220,8 +220,9 @@ absl::Status SegmentReader::ReadEnd(const RecordHead& head) {
 void SegmentReader::AddDefect(uint64_t offset, uint64_t length, uint64_t first_missing, uint64_t last_missing,
                               std::string_view what) {
   SegmentDefect defect;
-  defect.offset = offset;
-  defect.length = length;
+  // The file may end before what should be there.
+  defect.offset = std::min(offset, size_);
+  defect.length = std::min(length, size_ - defect.offset);
   defect.first_missing = first_missing;
   defect.last_missing = last_missing;
   defect.durable_through = options_.sealed ? UINT64_MAX : 0;

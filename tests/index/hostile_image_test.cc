@@ -34,10 +34,10 @@ class HostileImageTest : public ::testing::Test {
     options_.max_connections = 3;
     options_.ef_construction = 12;
     const auto index = SpaceIndex::Create(options_);
-    for (int i = 0; i < 90; ++i) Append(*index, std::to_string(i % 70));
+    for (int i = 0; i < 48; ++i) Append(*index, std::to_string(i % 36));
     index->Forget("12");
-    index->Forget("60");
-    index->Link(70, nullptr);
+    index->Forget("30");
+    index->Link(36, nullptr);
     rows_ = SavedRows(*index, index->Pin());
     graph_ = SavedGraph(*index, index->Pin());
   }
@@ -118,17 +118,15 @@ TEST_F(HostileImageTest, AnyByteMayBeWrong) {
     TryRows(image);
   }
   for (size_t at = 0; at < graph_.size(); ++at) {
-    for (int round = 0; round < 2; ++round) {
-      Bytes image = graph_;
-      image[at] ^= static_cast<std::byte>(round == 0 ? 1u << (random() % 8) : 1 + random() % 255);
-      TryGraph(image);
-    }
+    Bytes image = graph_;
+    image[at] ^= static_cast<std::byte>(at % 2 == 0 ? 1u << (random() % 8) : 1 + random() % 255);
+    TryGraph(image);
   }
 }
 
 TEST_F(HostileImageTest, ManyBytesMayBeWrong) {
   std::mt19937_64 random(kSeed + 1);
-  for (int round = 0; round < 1500; ++round) {
+  for (int round = 0; round < 500; ++round) {
     Bytes rows = rows_, graph = graph_;
     // Behind the headers, which would end it at once.
     for (uint64_t i = 0; i < 1 + random() % 6; ++i) {
@@ -145,8 +143,8 @@ TEST_F(HostileImageTest, EnormousCountsAllocateNothing) {
     for (const size_t at : {20, 24}) {
       EXPECT_EQ(LoadedRows(options_, With(rows_, at, value)).status().code(), absl::StatusCode::kDataLoss) << at;
     }
-    // The first length of an id: behind the header and 90 bits of what is forgotten.
-    EXPECT_EQ(LoadedRows(options_, With(rows_, 32 + 12, value)).status().code(), absl::StatusCode::kDataLoss);
+    // The first length of an id: behind the header and 48 bits of what is forgotten.
+    EXPECT_EQ(LoadedRows(options_, With(rows_, 32 + 6, value)).status().code(), absl::StatusCode::kDataLoss);
     const auto loaded = LoadedRows(options_, rows_);
     ASSERT_TRUE(loaded.ok());
     for (const size_t at : {16, 20, 24, 32}) {

@@ -80,7 +80,7 @@ struct Image {
 };
 
 TEST(IndexImageConcurrencyTest, AnImageTakenOnTheWayIsThatOfItsView) {
-  const Appends appends(4000);
+  const Appends appends(1500);
   const auto index = SpaceIndex::Create(Options());
   std::vector<Image> images;
   std::atomic<bool> written{false};
@@ -92,7 +92,7 @@ TEST(IndexImageConcurrencyTest, AnImageTakenOnTheWayIsThatOfItsView) {
         appends.To(*index, at, to);
         at = to;
         // Lets the linker stay near, so that images hold graphs.
-        while (index->link_backlog() > 500) std::this_thread::yield();
+        while (index->link_backlog() > 200) std::this_thread::yield();
       }
       written.store(true);
     });
@@ -103,13 +103,13 @@ TEST(IndexImageConcurrencyTest, AnImageTakenOnTheWayIsThatOfItsView) {
         const IndexView view = index->Pin();
         images.push_back({view, SavedRows(*index, view), SavedGraph(*index, view)});
         std::this_thread::yield();
-      } while (!written.load() && images.size() < 200);
+      } while (!written.load() && images.size() < 50);
     });
   }
   const IndexView end = index->Pin();
   images.push_back({end, SavedRows(*index, end), SavedGraph(*index, end)});
 
-  const size_t step = std::max<size_t>(1, images.size() / 12);
+  const size_t step = std::max<size_t>(1, images.size() / 4);
   for (size_t i = 0; i < images.size(); i += i + step < images.size() ? step : 1) {
     const Image& image = images[i];
     SCOPED_TRACE(image.view.visible);
@@ -147,7 +147,7 @@ TEST(IndexImageConcurrencyTest, AGraphIsAttachedWhileTheSpaceServes) {
   while (original->link_backlog() != 0) original->Link(1000, nullptr);
   const Bytes rows = SavedRows(*original, original->Pin());
   const Bytes graph = SavedGraph(*original, original->Pin());
-  for (int round = 0; round < 5; ++round) {
+  for (int round = 0; round < 2; ++round) {
     const auto loaded = LoadedRows(Options(), rows);
     ASSERT_TRUE(loaded.ok());
     SpaceIndex& index = **loaded;

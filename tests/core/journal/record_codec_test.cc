@@ -27,12 +27,17 @@ std::vector<std::byte> Bytes(const JournalRecord& record, uint64_t position = 7,
   return bytes;
 }
 
-// Copies into memory of its exact size, so that a sanitizer sees the first byte too many.
-absl::Status DecodeExactly(std::span<const std::byte> bytes, DecodedRecord* out) {
-  const std::unique_ptr<std::byte[]> copy(new std::byte[bytes.size()]);
-  std::copy(bytes.begin(), bytes.end(), copy.get());
-  return DecodeRecord({copy.get(), bytes.size()}, kSeed, out);
-}
+// A record in memory of its exact size, so that a sanitizer sees the first byte too many.
+struct Exactly {
+  explicit Exactly(std::span<const std::byte> bytes) : copy(new std::byte[bytes.size()]) {
+    std::copy(bytes.begin(), bytes.end(), copy.get());
+    status = DecodeRecord({copy.get(), bytes.size()}, kSeed, &decoded);
+  }
+  // What is decoded points into it.
+  const std::unique_ptr<std::byte[]> copy;
+  DecodedRecord decoded;
+  absl::Status status;
+};
 
 TEST(RecordCodecTest, WhatIsEncodedDecodesToTheSame) {
   const uint64_t seed = testing::SeedOr(1);
@@ -56,8 +61,9 @@ TEST(RecordCodecTest, MarksAloneMakeARecord) {
   record.space = "s";
   const StreamMark marks[] = {{"a", 12}, {"", UINT64_MAX}};
   record.marks = marks;
+  const std::vector<std::byte> bytes = Bytes(record);
   DecodedRecord decoded;
-  ASSERT_EQ(DecodeRecord(Bytes(record), kSeed, &decoded), absl::OkStatus());
+  ASSERT_EQ(DecodeRecord(bytes, kSeed, &decoded), absl::OkStatus());
   EXPECT_EQ(TextOf(decoded.record), TextOf(record));
 }
 
@@ -94,7 +100,6 @@ TEST(RecordCodecTest, WhatIsLeftOfARecordIsEncodedUnderAnotherSeedWithItsPlaces)
 
 TEST(RecordCodecTest, EveryFlippedByteOfARecordIsNoticed) {
   RecordMaker maker(2);
-  DecodedRecord decoded;
   for (const JournalRecord& record :
        {maker.Observations(3, 4, false), maker.Observations(3, 4, true), maker.Tombstones(3),
         maker.OfSpace(RecordType::kSpaceCreated), maker.OfSpace(RecordType::kSpaceDropped)}) {
@@ -102,13 +107,12 @@ TEST(RecordCodecTest, EveryFlippedByteOfARecordIsNoticed) {
     for (size_t i = 0; i < bytes.size(); ++i) {
       for (const int flip : {1, 0x80, 0xff}) {
         bytes[i] ^= std::byte(flip);
-        ASSERT_TRUE(absl::IsDataLoss(DecodeExactly(bytes, &decoded)))
-            << "byte " << i << " of type " << int(record.type);
+        ASSERT_TRUE(absl::IsDataLoss(Exactly(bytes).status)) << "byte " << i << " of type " << int(record.type);
         bytes[i] ^= std::byte(flip);
       }
     }
     for (size_t size = 0; size < bytes.size(); ++size) {
-      ASSERT_TRUE(absl::IsDataLoss(DecodeExactly(std::span(bytes).first(size), &decoded))) << size;
+      ASSERT_TRUE(absl::IsDataLoss(Exactly(std::span(bytes).first(size)).status)) << size;
     }
   }
 }
@@ -117,7 +121,6 @@ TEST(RecordCodecTest, HostileNumbersUnderRightCrcsAreRefusedOrReadWithinBounds) 
   const uint64_t seed = testing::SeedOr(3);
   SCOPED_TRACE(fmt::format("ENGRAM_SEED={}", seed));
   RecordMaker maker(seed);
-  DecodedRecord decoded;
   size_t taken = 0;
   for (int i = 0; i < 20000; ++i) {
     std::vector<std::byte> bytes = Bytes(i % 2 == 0 ? maker.Any() : maker.Observations(3, 4, i % 4 == 1));
@@ -126,9 +129,9 @@ TEST(RecordCodecTest, HostileNumbersUnderRightCrcsAreRefusedOrReadWithinBounds) 
       bytes[std::min(at, bytes.size() - 1)] = std::byte(maker.Below(2) == 0 ? 0xff : maker.Below(256));
     }
     testing::Reseal(bytes, kSeed);
-    const absl::Status status = DecodeExactly(bytes, &decoded);
-    ASSERT_TRUE(status.ok() || absl::IsDataLoss(status)) << status;
-    if (status.ok()) taken += TextOf(decoded.record).size();
+    const Exactly read(bytes);
+    ASSERT_TRUE(read.status.ok() || absl::IsDataLoss(read.status)) << read.status;
+    if (read.status.ok()) taken += TextOf(read.decoded.record).size();
   }
   // Some of the mutations only change a value: they went through the decoder to the end.
   EXPECT_GT(taken, 0u);
