@@ -1,26 +1,31 @@
 // Gives back the disk that the dead take: rewrites runs of segments without what nothing needs any more.
 //
-// The invariant: *of every observation that is dead and physically in the log, a later record in the log says so* (a newer
-// version, a tombstone, or the end of its space). So replaying what is left makes the same spaces, and nothing forgotten
-// comes back. What holds it:
+// The invariant: *of every observation that is dead and physically in the log, a later record in the log says so* (a
+// newer version, a tombstone, or the end of its space). So replaying what is left makes the same spaces, and nothing
+// forgotten comes back. What holds it:
 //   - an observation goes once its death is in the log; what has merely outlived its ttl stays until its tombstone is.
-//   - a tombstone goes once no version that it covers is in the log: outside the run none is, and those in the run go in the
+//   - a tombstone goes once no version that it covers is in the log: outside the run none is, and those in the run go
+//   in the
 //     same renaming.
-//   - the record that dropped a space goes once nobody can append to that space and no segment outside the run names it;
+//   - the record that dropped a space goes once nobody can append to that space and no segment outside the run names
+//   it;
 //     what the run has of it goes in the same renaming.
-//   - nothing is concluded from segments that are damaged: what cannot be read now may be readable at the next start. While
+//   - nothing is concluded from segments that are damaged: what cannot be read now may be readable at the next start.
+//   While
 //     there are any, tombstones and drops stay.
-//   - a checkpoint shows what was live when it was made, dead by now or not. So tombstones and drops stay that lie behind
+//   - a checkpoint shows what was live when it was made, dead by now or not. So tombstones and drops stay that lie
+//   behind
 //     the oldest position a checkpoint may be of.
-//   - what was concluded from a record holds only as long as the record: before a run is replaced everything appended is
+//   - what was concluded from a record holds only as long as the record: before a run is replaced everything appended
+//   is
 //     made durable (mode interval, and expiries that were just appended).
 // Marks of streams and changes of spaces: core/journal/segment_rewrite.h.
 //
 // Threads:   RunOnce from one; RequestStop and Read from any. Ownership: what is passed in outlives it.
 // Blocking:  RunOnce for as long as its reading and writing take at the pace, in the background.
 // Errors:    of RunOnce: DATA_LOSS (the run is damaged and left alone from now on), RESOURCE_EXHAUSTED (no room),
-//            UNAVAILABLE (the log waits for room), CANCELLED (stopped), what files answer. All of them leave the log as it
-//            was, but for a failed renaming: then it rewrites no more.
+//            UNAVAILABLE (the log waits for room), CANCELLED (stopped), what files answer. All of them leave the log as
+//            it was, but for a failed renaming: then it rewrites no more.
 #pragma once
 
 #include <atomic>
@@ -52,7 +57,8 @@ class AppliedLog {
   virtual bool HasSpace(uint64_t space_id) = 0;
   // It was dropped, and nobody is left who could append to it.
   virtual bool IsGone(uint64_t space_id) = 0;
-  // The versions of an id recorded at or below `through`, the dead among them, newest first, until `visit` answers false.
+  // The versions of an id recorded at or below `through`, the dead among them, newest first, until `visit` answers
+  // false.
   virtual void VisitVersions(uint64_t space_id, std::string_view id, uint64_t through,
                              const std::function<bool(RecordAddress)>& visit) = 0;
 };
@@ -60,10 +66,10 @@ class AppliedLog {
 class Rewriter {
  public:
   struct Options {
-    double below = 0.5;                // storage.rewrite_below
-    uint64_t bytes_per_second = 0;     // storage.rewrite_rate; 0: no limit.
-    uint64_t segment_bytes = 0;        // storage.segment_bytes
-    uint64_t least_free_bytes = 0;     // Not to be written into.
+    double below = 0.5;             // storage.rewrite_below
+    uint64_t bytes_per_second = 0;  // storage.rewrite_rate; 0: no limit.
+    uint64_t segment_bytes = 0;     // storage.segment_bytes
+    uint64_t least_free_bytes = 0;  // Not to be written into.
   };
   struct Reading {
     uint64_t segments_rewritten = 0;

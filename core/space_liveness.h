@@ -2,7 +2,8 @@
 //
 // Threads:   one, beside everything else that goes on in the spaces. Ownership: registry and watermark outlive it.
 // Blocking:  a space's writer mutex, for what has expired.
-// Why:       VisitVersions goes by the rows of the space, so rows of the dead stay as long as the log may have them: whoever
+// Why:       VisitVersions goes by the rows of the space, so rows of the dead stay as long as the log may have them:
+// whoever
 //            comes to rebuild a space without them has to keep their tombstones in the log, too.
 #pragma once
 

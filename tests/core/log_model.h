@@ -1,5 +1,5 @@
-// What docs/durability.md says the log means, in the simplest form: a state machine that applies records, apart from the
-// engine; and records that own what they hold.
+// What docs/durability.md says the log means, in the simplest form: a state machine that applies records, apart from
+// the engine; and records that own what they hold.
 //
 // Threads: one. Ownership: values.
 #pragma once
@@ -125,7 +125,8 @@ class LogModel {
                               version.content.size(), version.content.substr(0, 1));
         }
       }
-      for (const auto& [stream, through] : space.streams) text += fmt::format("  stream {} through {}\n", stream, through);
+      for (const auto& [stream, through] : space.streams)
+        text += fmt::format("  stream {} through {}\n", stream, through);
     }
     return text;
   }

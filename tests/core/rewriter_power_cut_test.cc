@@ -1,6 +1,6 @@
-// The power is cut at every operation of a rewrite, and at random in long lives with rewriting in between. Afterwards the
-// log alone, and a checkpoint with what follows it, say what was appended: nothing forgotten is back, nothing live is lost,
-// no stream's watermark went back. A world does the same each time, so ENGRAM_SEED replays a failure.
+// The power is cut at every operation of a rewrite, and at random in long lives with rewriting in between. Afterwards
+// the log alone, and a checkpoint with what follows it, say what was appended: nothing forgotten is back, nothing live
+// is lost, no stream's watermark went back. A world does the same each time, so ENGRAM_SEED replays a failure.
 #include <cstdlib>
 
 #include "tests/core/rewriter_world.h"

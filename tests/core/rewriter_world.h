@@ -61,14 +61,13 @@ class RewriterWorld final : public CommitSink {
     log_.model = Below(2) == 0 ? std::move(replayed) : std::move(resumed);
     log_.pinned.clear();
     journal_->Start(this);
-    rewriter_ = std::make_unique<Rewriter>(
-        journal_.get(), &log_, &clock_, Rewriter::Options{.below = 0.5, .segment_bytes = options_.segment_bytes});
+    rewriter_ = std::make_unique<Rewriter>(journal_.get(), &log_, &clock_,
+                                           Rewriter::Options{.below = 0.5, .segment_bytes = options_.segment_bytes});
     return absl::OkStatus();
   }
 
   absl::StatusOr<uint64_t> Append(OwnedRecord record) {
-    const auto position =
-        record.As([&](const JournalRecord& as) { return journal_->Append(as, nullptr); });
+    const auto position = record.As([&](const JournalRecord& as) { return journal_->Append(as, nullptr); });
     if (position.ok()) records_[*position] = std::move(record);
     return position;
   }
@@ -88,7 +87,9 @@ class RewriterWorld final : public CommitSink {
     return Put({.space_id = log_.model.Find(space), .space = space, .observations = std::move(observations)});
   }
   uint64_t Forget(const std::string& space, const std::string& id, uint64_t through) {
-    return Put({.type = RecordType::kTombstones, .space_id = log_.model.Find(space), .space = space,
+    return Put({.type = RecordType::kTombstones,
+                .space_id = log_.model.Find(space),
+                .space = space,
                 .tombstones = {{id, through}}});
   }
   uint64_t Drop(const std::string& space) {
@@ -123,8 +124,8 @@ class RewriterWorld final : public CommitSink {
   std::vector<std::string> Lines() {
     std::vector<std::string> lines;
     const auto see = [&](const JournalRecord& record, uint64_t position) {
-      static constexpr std::array<const char*, 6> kNames = {"", "observations", "tombstones", "created", "changed",
-                                                            "dropped"};
+      static constexpr std::array<const char*, 6> kNames = {"",        "observations", "tombstones",
+                                                            "created", "changed",      "dropped"};
       std::string line = fmt::format("{} {}", position, kNames[static_cast<size_t>(record.type)]);
       for (const auto& observation : record.observations) line += fmt::format(" {}", observation.id);
       for (const auto& tombstone : record.tombstones) line += fmt::format(" {}", tombstone.id);
