@@ -13,6 +13,7 @@ std::unique_ptr<RewriterWorld> Grown(uint64_t seed) {
   auto world = std::make_unique<RewriterWorld>(seed);
   world->options().spare_segments = static_cast<uint32_t>(seed % 3);
   if (seed % 4 == 0) world->options().durability = Durability::kInterval;
+  if (seed % 5 < 2) world->FailFilling();
   EXPECT_TRUE(world->Open().ok());
   world->Live(150 + world->Below(300));
   return world;

@@ -215,8 +215,7 @@ TEST_F(RewriterTest, SmallSegmentsThatRestartsLeaveAreMerged) {
 }
 
 TEST_F(RewriterTest, AReplacedFileBecomesASpareOnceNobodyReadsIt) {
-  // Nothing else makes one.
-  world_.disk().Fail({.call = FileCall::kWrite, .status = DiskIsFull(), .suffix = ".filling", .until_cleared = true});
+  world_.FailFilling();
   world_.Create("a");
   Fill("a", 60);
   Fill("a", 60);
@@ -236,6 +235,7 @@ TEST_F(RewriterTest, AReplacedFileBecomesASpareOnceNobodyReadsIt) {
 
 TEST_F(RewriterTest, WhatASnapshotSharesIsNotOverwritten) {
   world_.options().spare_segments = 4;
+  world_.FailFilling();
   Reopen();
   world_.Create("a");
   for (int i = 0; i < 3; ++i) Fill("a", 60);
@@ -261,6 +261,15 @@ TEST_F(RewriterTest, AFullDiskLeavesNothingBehindAndIsTriedAgain) {
   EXPECT_TRUE(absl::IsResourceExhausted(did.status())) << did.status();
   for (const std::string& name : Names(world_.directory())) EXPECT_FALSE(name.ends_with(".tmp")) << name;
   EXPECT_TRUE(*world_.rewriter().RunOnce());
+}
+
+TEST_F(RewriterTest, ARenamingThatMayNotLastEndsTheLog) {
+  world_.Create("a");
+  for (int i = 0; i < 3; ++i) Fill("a", 60);
+  world_.disk().Fail({.call = FileCall::kSyncDirectory, .status = InputOutputError()});
+  EXPECT_TRUE(absl::IsInternal(world_.rewriter().RunOnce().status()));
+  EXPECT_TRUE(absl::IsInternal(world_.rewriter().RunOnce().status())) << "nothing may be built on it";
+  EXPECT_TRUE(absl::IsInternal(world_.journal().Append({.space_id = 1, .space = "a"}, nullptr).status()));
 }
 
 TEST_F(RewriterTest, AStopEndsARewriteWithoutEffect) {

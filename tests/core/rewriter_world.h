@@ -98,6 +98,10 @@ class RewriterWorld final : public CommitSink {
   uint64_t Mark(const std::string& space, const std::string& stream, uint64_t through) {
     return Put({.space_id = log_.model.Find(space), .space = space, .marks = {{stream, through}}});
   }
+  // No spares are written ahead, so those there are were segments before.
+  void FailFilling() {
+    disk_.Fail({.call = FileCall::kWrite, .status = DiskIsFull(), .suffix = ".filling", .until_cleared = true});
+  }
   // Begins a new segment.
   void Seal() { EXPECT_TRUE(journal_->SealThrough().ok()); }
   // Makes the checkpoint of now.
