@@ -49,8 +49,8 @@ class RewriterWorld final : public CommitSink {
     EXPECT_TRUE(journal_->defects().empty()) << journal_->defects()[0].Render();
     records_.erase(records_.upper_bound(last), records_.end());
     LogModel expected;
-    for (const auto& [position, record] : records_) {
-      record.As([&](const JournalRecord& as) { expected.Apply(as, position); });
+    for (const auto& entry : records_) {
+      entry.second.As([&](const JournalRecord& as) { expected.Apply(as, entry.first); });
     }
     LogModel replayed;
     ENGRAM_RETURN_IF_ERROR(Replay(replayed));
