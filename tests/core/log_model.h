@@ -154,8 +154,8 @@ class ModelLog final : public AppliedLog {
   LogModel model;
   // Of the checkpoint there is; nothing: there is none.
   std::optional<uint64_t> checkpoint;
-  // Dropped spaces to which somebody may still append.
-  std::set<uint64_t> pinned;
+  // Dropped spaces to which somebody may still append, and their names.
+  std::map<uint64_t, std::string> pinned;
 
   uint64_t applied_through() override { return model.through(); }
   uint64_t checkpoint_floor() override { return checkpoint.value_or(model.through()); }

@@ -164,7 +164,7 @@ TEST_F(RewriterTest, TheRecordThatDroppedASpaceStaysWhileAnotherSegmentNamesIt) 
 TEST_F(RewriterTest, TheRecordThatDroppedASpaceStaysWhileSomebodyMayAppendToIt) {
   world_.Create("a");
   const uint64_t id = world_.log().model.Find("a");
-  world_.log().pinned.insert(id);
+  world_.log().pinned[id] = "a";
   world_.Drop("a");
   world_.Seal();
   ASSERT_TRUE(RewriteAsOne().ok());
