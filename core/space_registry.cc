@@ -66,14 +66,17 @@ std::vector<uint64_t> SpaceRegistry::RemovedLately() const {
 
 std::shared_ptr<Space> SpaceRegistry::Remove(uint64_t id) {
   MutexLock lock(mu_);
-  if (removed_.insert(id).second) removed_order_.push_back(id);
+  const auto [removed, first] = removed_.try_emplace(id);
+  if (first) removed_order_.push_back(id);
   if (removed_order_.size() > kMostRemoved) {
+    // Never the one just put in, so `removed` stays.
     removed_.erase(removed_order_.front());
     removed_order_.pop_front();
   }
   const auto at = by_id_.find(id);
   if (at == by_id_.end()) return nullptr;
   std::shared_ptr<Space> space = std::move(at->second);
+  removed->second = space;
   by_id_.erase(at);
   spaces_.erase(space->name());
   return space;
@@ -82,6 +85,13 @@ std::shared_ptr<Space> SpaceRegistry::Remove(uint64_t id) {
 bool SpaceRegistry::Removed(uint64_t id) const {
   MutexLock lock(mu_);
   return removed_.count(id) > 0;
+}
+
+bool SpaceRegistry::Gone(uint64_t id) const {
+  MutexLock lock(mu_);
+  if (by_id_.count(id) > 0) return false;
+  const auto removed = removed_.find(id);
+  return removed == removed_.end() || removed->second.expired();
 }
 
 std::vector<std::shared_ptr<Space>> SpaceRegistry::All() const {

@@ -85,14 +85,18 @@ absl::StatusOr<SpareSegments::Spare> SpareSegments::Take() {
 }
 
 absl::Status SpareSegments::Recycle(const std::string& name) {
-  ENGRAM_ASSIGN_OR_RETURN(const auto file, directory_->Open(name, Directory::Mode::kRead));
+  ENGRAM_ASSIGN_OR_RETURN(const auto file, directory_->Open(name, Directory::Mode::kReadWrite));
   ENGRAM_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
   std::string spare;
   {
     MutexLock lock(mu_);
-    if (size == options_.segment_bytes && ready_.size() < options_.count) spare = NextName();
+    if (size >= LeastRecycled(options_.segment_bytes) && ready_.size() < options_.count) spare = NextName();
   }
   if (spare.empty()) return directory_->Remove(name);
+  if (size != options_.segment_bytes) {
+    ENGRAM_RETURN_IF_ERROR(file->Truncate(options_.segment_bytes));
+    ENGRAM_RETURN_IF_ERROR(file->Sync());
+  }
   ENGRAM_RETURN_IF_ERROR(directory_->Rename(name, spare));
   MutexLock lock(mu_);
   ready_.push_back(std::move(spare));

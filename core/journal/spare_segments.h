@@ -57,7 +57,10 @@ class SpareSegments {
 
   // A file to become the next segment. Its content is arbitrary, its size segment_bytes, or it is empty.
   absl::StatusOr<Spare> Take() ABSL_LOCKS_EXCLUDED(mu_);
-  // Makes a spare of a file that is not needed any more, or removes it. Not yet synced.
+  // A sealed segment was cut to its size, so a little of it may have to be written for the first time again.
+  static uint64_t LeastRecycled(uint64_t segment_bytes) { return segment_bytes - segment_bytes / 8; }
+  // Makes a spare of a file that is not needed any more, or removes it. Not yet synced. REQUIRES: nobody reads it, and it
+  // has no other name.
   absl::Status Recycle(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Writes a piece of the next spare. Until when there is nothing to do (MonotonicTime::max(): until a Take).
