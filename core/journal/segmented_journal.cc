@@ -247,6 +247,7 @@ absl::Status SegmentedJournal::Commit(CommitGroup& group) {
     // In mode interval this group's sync may have been the one that was due.
     if (synced || unsynced_ == nullptr) durable_ = through;
   }
+  spares_.NoteCommitted(group.bytes());
   observer_->OnCommitted(group.records.size(), group.bytes(), synced, std::chrono::duration_cast<Duration>(now - begin));
   sink_->Committed(group.records);
   group.Clear();

@@ -63,12 +63,16 @@ class SpareSegments {
   // has no other name.
   absl::Status Recycle(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // So many bytes of the log were committed. Preparing steps back while much is: both would share the disk.
+  void NoteCommitted(uint64_t bytes) { committed_.fetch_add(bytes, std::memory_order_relaxed); }
+
   // Writes a piece of the next spare. Until when there is nothing to do (MonotonicTime::max(): until a Take).
   absl::StatusOr<MonotonicTime> Prepare() ABSL_LOCKS_EXCLUDED(mu_);
 
   Reading Read() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  bool Busy(MonotonicTime now);
   std::string NextName() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
@@ -81,6 +85,11 @@ class SpareSegments {
   uint64_t filled_ = 0;
   MonotonicTime next_piece_{};
   std::vector<std::byte> zeros_;
+  uint64_t committed_before_ = 0;  // When Prepare last looked.
+  MonotonicTime looked_{};
+
+  // Atomic: a sum, of the committer's.
+  std::atomic<uint64_t> committed_{0};
 
   mutable Mutex mu_;
   std::deque<std::string> ready_ ABSL_GUARDED_BY(mu_);

@@ -114,7 +114,7 @@ TEST_F(RewriterTest, NoTombstoneGoesWhileAnythingIsDamaged) {
   const uint64_t position = world_.Observe("a", {{"x", ""}});
   world_.Forget("a", "x", position);
   world_.Seal();
-  world_.disk().Scramble(SegmentName(1), kHeaderBlockBytes, 64, 1);
+  world_.disk().Scramble(FileNameOfSegment(1), kHeaderBlockBytes, 64, 1);
   world_.Lines();  // Meets the damage.
   ASSERT_FALSE(world_.journal().defects().empty());
   ASSERT_TRUE(RewriteRun({world_.journal().segments()[1]}).ok());
@@ -127,7 +127,7 @@ TEST_F(RewriterTest, ADamagedSegmentIsLeftAsItIs) {
   Fill("a", 30);
   Fill("a", 30);
   const auto run = world_.journal().segments();
-  world_.disk().FlipBit(SegmentName(1), kHeaderBlockBytes + 5000, 3);
+  world_.disk().FlipBit(FileNameOfSegment(1), kHeaderBlockBytes + 5000, 3);
   const auto did = world_.rewriter().RunOnce();
   EXPECT_TRUE(absl::IsDataLoss(did.status())) << did.status();
   EXPECT_EQ(world_.journal().segments(), run);
