@@ -74,6 +74,7 @@ class CommitLog final : public CommitSink {
   // Everything appended is applied or given up; false at the deadline.
   bool AwaitIdle(MonotonicTime deadline) ABSL_LOCKS_EXCLUDED(idle_mu_);
   AppliedWatermark& applied() { return applied_; }
+  const AppliedWatermark& applied() const { return applied_; }
   Journal& journal() { return *journal_; }
 
   // --- CommitSink ---

@@ -81,6 +81,10 @@ class EngineImpl final : public Engine {
     janitor_.Start();
   }
 
+  SpaceRegistry& registry() override { return registry_; }
+  uint64_t applied_through() const override { return log_.applied().through(); }
+  void ScheduleLinking(const std::shared_ptr<Space>& space) override { ingest_.linker().Schedule(space); }
+
   absl::StatusOr<std::shared_ptr<ObserveStream>> OpenStream(const StreamRequest& request,
                                                             StreamListener* listener) override {
     if (!ingest_.admitting()) return absl::UnavailableError("the daemon is draining");

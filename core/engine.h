@@ -27,6 +27,8 @@ namespace engram {
 
 class Directory;
 class Journal;
+class Space;
+class SpaceRegistry;
 struct JournalRecord;
 
 struct SpaceChange {
@@ -195,6 +197,14 @@ class Engine {
   virtual absl::Status Replay(const JournalRecord& record, uint64_t position) = 0;
   // Starts the journal, whose last() says how far the spaces are, and lets writers in. Once.
   virtual void Start() = 0;
+
+  // --- for checkpoints ---
+
+  virtual SpaceRegistry& registry() = 0;
+  // Every record up to it is applied.
+  virtual uint64_t applied_through() const = 0;
+  // The space may be linked: whoever had claimed that has released it.
+  virtual void ScheduleLinking(const std::shared_ptr<Space>& space) = 0;
 
   // --- streaming in ---
 

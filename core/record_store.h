@@ -18,6 +18,7 @@
 #include "core/base/chunked_column.h"
 #include "core/base/types.h"
 #include "core/journal/record.h"
+#include "index/image.h"
 
 namespace engram {
 
@@ -32,6 +33,12 @@ class RecordStore {
   // They are of the record at `position`, at the `places` there (empty: 0, 1, 2 ...).
   void Append(Ordinal first, std::span<const ObservationView> observations, uint64_t position,
               std::span<const uint32_t> places);
+
+  // Writes an image of the rows below `end`, all of them published.
+  absl::Status Save(Ordinal end, ImageSink& sink) const;
+  // Of an empty store: the rows of an image, which must be `rows`. DATA_LOSS for what is no image of so many,
+  // FAILED_PRECONDITION for one of another version or with its contents elsewhere, RESOURCE_EXHAUSTED when memory is out.
+  absl::Status Load(Ordinal rows, ImageSource& source);
 
   // Empty unless the contents are kept here.
   std::string_view Content(Ordinal ordinal) const;

@@ -69,6 +69,8 @@ absl::StatusOr<Replica::Effect> Replica::ApplyObservations(const JournalRecord& 
     const absl::Status fits = effect.space->FixDimension(observation.embedding.dimension);
     if (!fits.ok()) return absl::DataLossError(fmt::format("record {}: {}", position, std::string(fits.message())));
   }
+  // First: a checkpoint that has the record has its marks.
+  effect.space->NoteMarks(record.marks, position);
   effect.end = effect.space->Apply(record.observations, position, record.places);
   return effect;
 }

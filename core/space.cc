@@ -24,18 +24,22 @@ Space::Space(Origin origin, size_t lane, std::shared_ptr<Series> series)
 
 Space::~Space() = default;
 
+IndexOptions Space::IndexOptionsFor(uint32_t dimension) const {
+  IndexOptions options;
+  options.metric = origin_.config.metric;
+  options.dimension = dimension;
+  options.flat_threshold = *origin_.config.flat_threshold;
+  options.max_connections = origin_.config.max_connections;
+  options.ef_construction = origin_.config.ef_construction;
+  return options;
+}
+
 absl::Status Space::FixDimension(uint32_t dimension) {
   const SpaceIndex* fixed = index();
   if (fixed == nullptr) {
     MutexLock lock(mu_);
     if (index_ == nullptr) {
-      IndexOptions options;
-      options.metric = origin_.config.metric;
-      options.dimension = dimension;
-      options.flat_threshold = *origin_.config.flat_threshold;
-      options.max_connections = origin_.config.max_connections;
-      options.ef_construction = origin_.config.ef_construction;
-      index_ = SpaceIndex::Create(options);
+      index_ = SpaceIndex::Create(IndexOptionsFor(dimension));
       index_view_.store(index_.get(), std::memory_order_release);
     }
     fixed = index_.get();
@@ -101,10 +105,9 @@ uint64_t Space::ApplyTombstones(std::span<const Tombstone> tombstones, uint64_t 
 }
 
 void Space::ApplyChange(const SpaceConfig& config, uint64_t position) {
-  {
-    MutexLock lock(apply_mu_);
-    if (!Advance(position)) return;
-  }
+  // Held until all of it has changed: a snapshot has the record and its config, or neither.
+  MutexLock apply(apply_mu_);
+  if (!Advance(position)) return;
   ef_search_.store(config.ef_search, std::memory_order_relaxed);
   MutexLock lock(mu_);
   max_rate_ = config.max_rate;

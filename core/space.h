@@ -99,6 +99,32 @@ class Space final : public SpaceQueue {
   // The watermarks that were recorded before this process began: everything up to them is received and durable.
   void RestoreStreams(std::span<const StreamMark> marks, Token token, Ordinal end) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // What the record at `position`, which is about to be applied, says of streams.
+  void NoteMarks(std::span<const StreamMark> marks, uint64_t position) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // --- checkpoints ---
+
+  // The space as of the last record applied. The rows of `size` and what they were marked with may be read afterwards at
+  // leisure: they only die.
+  struct Snapshot {
+    Origin origin;  // The config in force; the dimension open while there is nothing in it.
+    uint64_t applied_position = 0;
+    Ordinal size = 0;
+    // Hidden by time and not yet forgotten in the journal; what was due before `expired_before` is among them or forgotten.
+    std::vector<Ordinal> expired;
+    int64_t expired_before = RecordStore::kForEver;
+    // Those of all records up to applied_position, and perhaps of the next.
+    std::vector<std::pair<std::string, uint64_t>> streams;
+  };
+  Snapshot TakeSnapshot() const ABSL_LOCKS_EXCLUDED(apply_mu_, mu_);
+  // The last record that a reader may see anything of.
+  uint64_t touched_position() const ABSL_LOCKS_EXCLUDED(apply_mu_);
+  // Of a new space nobody else knows: takes over what was saved with the snapshot. Without an index there is nothing in
+  // it. `now_us` tells what is due by now. DATA_LOSS when these do not fit each other.
+  absl::Status Restore(const Snapshot& snapshot, std::unique_ptr<SpaceIndex> index, ImageSource* records, int64_t now_us)
+      ABSL_LOCKS_EXCLUDED(apply_mu_, mu_);
+  IndexOptions IndexOptionsFor(uint32_t dimension) const;
+
   // Deleted: what still waits for it is refused.
   void Drop() { dropped_.store(true, std::memory_order_release); }
   bool dropped() const { return dropped_.load(std::memory_order_acquire); }
@@ -142,6 +168,8 @@ class Space final : public SpaceQueue {
   std::atomic<uint32_t> ef_search_;
   // Atomic: the earliest expiry, so that recalls need no lock while nothing is due.
   std::atomic<int64_t> next_expiry_us_{RecordStore::kForEver};
+  // Atomic: the last position NoteMarks was told.
+  std::atomic<uint64_t> noted_position_{0};
   // Atomic: admitted and not committed; a sum.
   std::atomic<int64_t> queued_{0};
   // Atomic: one-way flag, and the right to link.

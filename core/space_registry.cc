@@ -39,24 +39,44 @@ std::shared_ptr<Space> SpaceRegistry::FindById(uint64_t id) const {
 
 std::shared_ptr<Space> SpaceRegistry::Add(const std::string& name, uint64_t id, const SpaceConfig& config,
                                           int64_t created_at_us) {
-  auto space = std::make_shared<Space>(Space::Origin{name, id, config, created_at_us, keeps_contents_}, LaneOf(name),
-                                       metrics_->AddSpace(name));
-  MutexLock lock(mu_);
-  const bool added = spaces_.emplace(name, space).second && by_id_.emplace(id, space).second;
+  std::shared_ptr<Space> space = Make({name, id, config, created_at_us, keeps_contents_});
+  const bool added = Put(space);
   ENGRAM_CHECK(added);
   return space;
 }
 
+std::shared_ptr<Space> SpaceRegistry::Make(Space::Origin origin) const {
+  const size_t lane = LaneOf(origin.name);
+  auto series = metrics_->AddSpace(origin.name);
+  return std::make_shared<Space>(std::move(origin), lane, std::move(series));
+}
+
+bool SpaceRegistry::Put(const std::shared_ptr<Space>& space) {
+  MutexLock lock(mu_);
+  if (spaces_.count(space->name()) != 0 || by_id_.count(space->id()) != 0) return false;
+  spaces_[space->name()] = space;
+  by_id_[space->id()] = space;
+  return true;
+}
+
+std::vector<uint64_t> SpaceRegistry::RemovedLately() const {
+  MutexLock lock(mu_);
+  return {removed_order_.begin(), removed_order_.end()};
+}
+
 std::shared_ptr<Space> SpaceRegistry::Remove(uint64_t id) {
   MutexLock lock(mu_);
-  if (removed_.insert(id).second) removed_order_.push_back(id);
+  const auto [removed, first] = removed_.try_emplace(id);
+  if (first) removed_order_.push_back(id);
   if (removed_order_.size() > kMostRemoved) {
+    // Never the one just put in, so `removed` stays.
     removed_.erase(removed_order_.front());
     removed_order_.pop_front();
   }
   const auto at = by_id_.find(id);
   if (at == by_id_.end()) return nullptr;
   std::shared_ptr<Space> space = std::move(at->second);
+  removed->second = space;
   by_id_.erase(at);
   spaces_.erase(space->name());
   return space;
@@ -65,6 +85,13 @@ std::shared_ptr<Space> SpaceRegistry::Remove(uint64_t id) {
 bool SpaceRegistry::Removed(uint64_t id) const {
   MutexLock lock(mu_);
   return removed_.count(id) > 0;
+}
+
+bool SpaceRegistry::Gone(uint64_t id) const {
+  MutexLock lock(mu_);
+  if (by_id_.count(id) > 0) return false;
+  const auto removed = removed_.find(id);
+  return removed == removed_.end() || removed->second.expired();
 }
 
 std::vector<std::shared_ptr<Space>> SpaceRegistry::All() const {

@@ -7,7 +7,6 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -28,10 +27,18 @@ class SpaceRegistry {
   // `config` has every field in force. REQUIRES: there is none of that name or id.
   std::shared_ptr<Space> Add(const std::string& name, uint64_t id, const SpaceConfig& config, int64_t created_at_us)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // A space that is in no registry yet, and putting it in. False, and nothing happened, when one of that name or id is there.
+  std::shared_ptr<Space> Make(Space::Origin origin) const;
+  bool Put(const std::shared_ptr<Space>& space) ABSL_LOCKS_EXCLUDED(mu_);
   // Takes it out, and remembers that the id is over; null when it was not in. Its users keep it until they are done.
   std::shared_ptr<Space> Remove(uint64_t id) ABSL_LOCKS_EXCLUDED(mu_);
   // Whether it was removed; of those removed lately, which suffices for records that were under way.
   bool Removed(uint64_t id) const ABSL_LOCKS_EXCLUDED(mu_);
+  // Those ids, oldest first.
+  std::vector<uint64_t> RemovedLately() const ABSL_LOCKS_EXCLUDED(mu_);
+  bool keeps_contents() const { return keeps_contents_; }
+  // It is not in, and whoever had it before has let go of it: no record of it can be appended any more.
+  bool Gone(uint64_t id) const ABSL_LOCKS_EXCLUDED(mu_);
   // In the order of names, those after `after`, beginning with `prefix`.
   std::vector<std::shared_ptr<Space>> List(const std::string& prefix, const std::string& after, size_t limit) const
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -50,7 +57,7 @@ class SpaceRegistry {
   mutable Mutex mu_;
   std::map<std::string, std::shared_ptr<Space>> spaces_ ABSL_GUARDED_BY(mu_);
   std::unordered_map<uint64_t, std::shared_ptr<Space>> by_id_ ABSL_GUARDED_BY(mu_);
-  std::set<uint64_t> removed_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<uint64_t, std::weak_ptr<Space>> removed_ ABSL_GUARDED_BY(mu_);
   std::deque<uint64_t> removed_order_ ABSL_GUARDED_BY(mu_);
 };
 

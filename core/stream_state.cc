@@ -169,6 +169,16 @@ bool StreamState::AwaitRejectedRoom(uint64_t generation) {
   return generation == generation_ && ended_.ok();
 }
 
+void StreamState::Recorded(uint64_t through) {
+  MutexLock lock(mu_);
+  recorded_ = std::max(recorded_, through);
+}
+
+uint64_t StreamState::recorded_through() const {
+  MutexLock lock(mu_);
+  return recorded_;
+}
+
 void StreamState::Underway() {
   MutexLock lock(mu_);
   ++underway_;

@@ -59,6 +59,10 @@ class StreamState final : public StreamOrder {
 
   // --- the workers and appliers ---
 
+  // A record that is applied, or about to be, marks everything up to `through` as being in the journal.
+  void Recorded(uint64_t through) ABSL_LOCKS_EXCLUDED(mu_);
+  uint64_t recorded_through() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // A slice of the stream goes to the journal. Landed or Withdrawn says what became of it.
   void Underway() ABSL_LOCKS_EXCLUDED(mu_);
   // Everything up to `through` is committed (or refused): in the journal up to `token`, in the slab below `end`.
@@ -97,6 +101,7 @@ class StreamState final : public StreamOrder {
   AckLevel level_ ABSL_GUARDED_BY(mu_) = AckLevel::kDurable;
   uint64_t received_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t durable_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t recorded_ ABSL_GUARDED_BY(mu_) = 0;
   // Moved by whoever looks, as far as the graph has come.
   mutable uint64_t indexed_ ABSL_GUARDED_BY(mu_) = 0;
   mutable std::deque<Unindexed> unindexed_ ABSL_GUARDED_BY(mu_);

@@ -8,6 +8,7 @@
 
 #include "server/grpc_status.h"
 #include "server/incoming.h"
+#include "server/wire.h"
 
 namespace engram {
 namespace {
@@ -98,12 +99,19 @@ grpc::Status AdminService::Drain(grpc::ServerContext* context, const v1::DrainRe
   return grpc::Status::OK;
 }
 
-grpc::Status AdminService::Checkpoint(grpc::ServerContext*, const v1::CheckpointRequest*, v1::CheckpointResponse*) {
-  if (deps_.engine->durability() == Durability::kMemory) {
+grpc::Status AdminService::Checkpoint(grpc::ServerContext*, const v1::CheckpointRequest*,
+                                      v1::CheckpointResponse* response) {
+  auto slot = calls_.Take();
+  if (!slot.ok()) return ToGrpc(slot.status());
+  if (deps_.engine->durability() == Durability::kMemory || !deps_.checkpoint) {
     return {grpc::StatusCode::FAILED_PRECONDITION,
             "there is nothing to checkpoint: the durability is MEMORY, observations live as long as the daemon"};
   }
-  return {grpc::StatusCode::UNIMPLEMENTED, "checkpoints are not implemented"};
+  if (deps_.recovered() < 1) return {grpc::StatusCode::UNAVAILABLE, "the daemon is recovering"};
+  const absl::StatusOr<Token> token = deps_.checkpoint();
+  if (!token.ok()) return ToGrpc(token.status());
+  Encode(*token, response->mutable_token());
+  return grpc::Status::OK;
 }
 
 grpc::Status AdminService::Snapshot(grpc::ServerContext*, const v1::SnapshotRequest* request,
@@ -118,6 +126,7 @@ grpc::Status AdminService::Snapshot(grpc::ServerContext*, const v1::SnapshotRequ
     return {grpc::StatusCode::INVALID_ARGUMENT,
             fmt::format("directory '{}' is not an absolute path", request->directory())};
   }
+  if (deps_.recovered() < 1) return {grpc::StatusCode::UNAVAILABLE, "the daemon is recovering"};
   const absl::StatusOr<SnapshotOutcome> outcome = deps_.snapshot(request->directory());
   if (!outcome.ok()) return ToGrpc(outcome.status());
   response->mutable_token()->set_journal(outcome->token.journal);

@@ -46,6 +46,8 @@ class AdminService final : public v1::AdminService::Service {
     std::function<double()> recovered;
     // Makes a snapshot in the directory, an absolute path. Null: there is nothing to make one of.
     std::function<absl::StatusOr<SnapshotOutcome>(const std::string&)> snapshot;
+    // Writes a checkpoint. Null: there is nothing to make one of.
+    std::function<absl::StatusOr<Token>()> checkpoint;
   };
 
   explicit AdminService(Deps deps);

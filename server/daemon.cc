@@ -51,6 +51,11 @@ std::function<absl::StatusOr<SnapshotOutcome>(const std::string&)> SnapshotOf(St
   return [storage](const std::string& path) { return storage->Snapshot(path); };
 }
 
+std::function<absl::StatusOr<Token>()> CheckpointOf(Storage* storage, Engine* engine) {
+  if (storage == nullptr) return nullptr;
+  return [storage, engine] { return storage->Checkpoint(*engine, 0); };
+}
+
 }  // namespace
 
 Daemon::Daemon(Options options)
@@ -72,6 +77,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
   // Whoever asks meanwhile is told how far it is.
   if (daemon->storage_) ENGRAM_RETURN_IF_ERROR(daemon->storage_->Recover(*daemon->engine_));
   daemon->engine_->Start();
+  if (daemon->storage_) daemon->storage_->StartUpkeep(*daemon->engine_);
   daemon->memory_service_->Open();
   daemon->SetServing(true);
   return daemon;
@@ -102,6 +108,7 @@ void Daemon::SetServing(bool serving) {
 
 Daemon::~Daemon() {
   if (!stopped_) Stop(Duration(0));
+  if (storage_) storage_->StopUpkeep();
   // A scrape asks the engine for gauges.
   exporter_.reset();
   if (metrics_) metrics_->ClearGaugeSources();
@@ -148,7 +155,8 @@ absl::Status Daemon::Listen() {
   admin_service_ = std::make_unique<AdminService>(AdminService::Deps{
       .engine = engine_.get(), .sampler = sampler_.get(), .clock = &clock_, .reload = [this] { return Reload(); },
       .recovered = [this] { return storage_ ? storage_->recovered() : 1.0; },
-      .snapshot = SnapshotOf(storage_.get())});
+      .snapshot = SnapshotOf(storage_.get()),
+      .checkpoint = CheckpointOf(storage_.get(), engine_.get())});
 
   const std::vector<std::string> wanted = SplitAddresses(options_.settings.server_address);
   for (const std::string& address : wanted) ENGRAM_RETURN_IF_ERROR(CheckFree(address));

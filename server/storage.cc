@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "core/space_liveness.h"
 #include "server/log.h"
 
 namespace engram {
@@ -30,7 +31,7 @@ JournalOptions OptionsOf(const Settings& settings) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Storage>> Storage::Open(const Settings& settings, Metrics* metrics, Clock* clock) {
-  std::unique_ptr<Storage> storage(new Storage(metrics, clock));
+  std::unique_ptr<Storage> storage(new Storage(settings, metrics, clock));
   ENGRAM_ASSIGN_OR_RETURN(storage->directory_, OpenPosixDirectory(settings.storage_directory, /*create=*/true));
   ENGRAM_ASSIGN_OR_RETURN(auto journal, SegmentedJournal::Open(storage->directory_.get(), OptionsOf(settings), clock,
                                                                storage.get()));
@@ -40,39 +41,141 @@ absl::StatusOr<std::unique_ptr<Storage>> Storage::Open(const Settings& settings,
   return storage;
 }
 
-absl::Status Storage::Recover(Engine& engine) {
-  const MonotonicTime begin = clock_->Now();
-  const uint64_t total = std::max<uint64_t>(journal_->ReplayBytes(0), 1);
-  uint64_t records = 0;
-  MonotonicTime told = begin;
-  const auto progress = [&](uint64_t bytes) {
-    recovered_.store(std::min(1.0, static_cast<double>(bytes) / static_cast<double>(total)), std::memory_order_relaxed);
-    const MonotonicTime now = clock_->Now();
-    if (now - told < std::chrono::seconds(1)) return;
-    told = now;
-    LogInfo(fmt::format("recovering: {:.0f} % of {} MB read", 100 * recovered(), total >> 20));
-  };
-  ENGRAM_RETURN_IF_ERROR(journal_->Replay(
-      0,
-      [&](const JournalRecord& record, uint64_t position) {
-        ++records;
-        const absl::Status status = engine.Replay(record, position);
-        // A record that contradicts those before it is left out, and named.
-        if (absl::IsDataLoss(status)) {
-          LogError(std::string(status.message()));
-          return absl::OkStatus();
-        }
-        return status;
-      },
-      progress));
-  for (const JournalDefect& defect : journal_->defects()) LogError(defect.Render());
-  const double seconds = std::chrono::duration<double>(clock_->Now() - begin).count();
-  if (records > 0) {
-    LogInfo(fmt::format("recovered {} through position {}: {} records of {} MB in {:.2f} s", directory_->path(),
-                        journal_->last(), records, total >> 20, seconds));
+// --- recovery ---
+
+void Storage::TellProgress(const std::stop_token& stop) {
+  constexpr std::chrono::seconds kPeriod{1};
+  MonotonicTime next = clock_->Now() + kPeriod;
+  while (true) {
+    {
+      MutexLock lock(mu_);
+      while (recovering_ && !stop.stop_requested() && clock_->Now() < next) clock_->WaitUntil(stop_, mu_, next);
+      if (!recovering_ || stop.stop_requested()) return;
+    }
+    next += kPeriod;
+    LogInfo(fmt::format("recovering: {:.0f} % of the {} is read", 100 * progress_.fraction(),
+                        progress_.phase() == RecoveryPhase::kReplay ? "journal" : "checkpoint"));
   }
-  recovered_.store(1, std::memory_order_relaxed);
+}
+
+absl::Status Storage::Recover(Engine& engine) {
+  {
+    MutexLock lock(mu_);
+    recovering_ = true;
+  }
+  std::jthread teller([this](const std::stop_token& stop) { TellProgress(stop); });
+  auto report = engram::Recover(engine, *journal_, *clock_, progress_);
+  {
+    MutexLock lock(mu_);
+    recovering_ = false;
+    stop_.NotifyAll();
+  }
+  teller.join();
+  ENGRAM_RETURN_IF_ERROR(report.status());
+  for (const JournalDefect& defect : report->defects) LogError(defect.Render());
+  if (report->position > 0) {
+    LogInfo(fmt::format("recovered {} through position {}: {}, {} records with {} observations replayed, {} MB in {:.2f} s",
+                        directory_->path(), report->position,
+                        report->checkpoint.name.empty() ? std::string("no checkpoint")
+                                                        : fmt::format("checkpoint {}", report->checkpoint.name),
+                        report->records, report->observations, report->bytes >> 20,
+                        std::chrono::duration<double>(report->took).count()));
+  }
+  appended_since_checkpoint_.store(report->bytes - report->checkpoint.bytes, std::memory_order_relaxed);
+  checkpoint_bytes_.store(report->checkpoint.bytes, std::memory_order_relaxed);
+  checkpoint_position_.store(report->checkpoint.position, std::memory_order_relaxed);
+  loaded_ = std::move(report->checkpoint);
+  applied_ = std::make_unique<SpaceLiveness>(
+      &engine.registry(), [&engine] { return engine.applied_through(); },
+      [this, &engine] {
+        const uint64_t position = checkpoint_position_.load(std::memory_order_relaxed);
+        return position != 0 ? position : engine.applied_through();
+      });
+  rewriter_ = std::make_unique<Rewriter>(journal_, applied_.get(), clock_,
+                                         Rewriter::Options{.below = settings_.storage_rewrite_below,
+                                                           .bytes_per_second = settings_.storage_rewrite_rate,
+                                                           .segment_bytes = settings_.storage_segment_bytes,
+                                                           .least_free_bytes = settings_.storage_hard_free_bytes});
   return absl::OkStatus();
+}
+
+// --- upkeep ---
+
+void Storage::StartUpkeep(Engine& engine) {
+  upkeep_ = std::jthread([this, &engine](const std::stop_token& stop) { RunUpkeep(engine, stop); });
+}
+
+void Storage::StopUpkeep() {
+  if (!upkeep_.joinable()) return;
+  upkeep_.request_stop();
+  rewriter_->RequestStop();
+  {
+    MutexLock lock(mu_);
+    stop_.NotifyAll();
+  }
+  upkeep_.join();
+}
+
+bool Storage::Pause(const std::stop_token& stop) {
+  const MonotonicTime next = clock_->Now() + std::chrono::seconds(1);
+  MutexLock lock(mu_);
+  while (!stop.stop_requested() && clock_->Now() < next) clock_->WaitUntil(stop_, mu_, next);
+  return !stop.stop_requested();
+}
+
+void Storage::RunUpkeep(Engine& engine, const std::stop_token& stop) {
+  const auto defects = AttachGraphs(std::move(loaded_), stop,
+                                    [&](const std::shared_ptr<Space>& space) { engine.ScheduleLinking(space); });
+  for (const JournalDefect& defect : defects) LogError(defect.Render());
+  attached_.store(true, std::memory_order_release);
+  while (Pause(stop)) {
+    if (CheckpointDue()) {
+      const auto written = Checkpoint(engine, settings_.storage_rewrite_rate);
+      if (!written.ok()) LogError(fmt::format("no checkpoint was written: {}", std::string(written.status().message())));
+    }
+    RewriteSome();
+  }
+}
+
+bool Storage::CheckpointDue() const {
+  const uint64_t least = settings_.storage_checkpoint_bytes;
+  // Also by the size of the last one, so that checkpoints never write more than the journal does.
+  return least != 0 && appended_since_checkpoint_.load(std::memory_order_relaxed) >=
+                           std::max(least, checkpoint_bytes_.load(std::memory_order_relaxed));
+}
+
+absl::StatusOr<Token> Storage::Checkpoint(Engine& engine, uint64_t bytes_per_second) {
+  if (!attached_.load(std::memory_order_acquire)) {
+    return absl::UnavailableError("the graphs of the last checkpoint are still being attached");
+  }
+  MutexLock lock(work_mu_);
+  const uint64_t appended = appended_since_checkpoint_.load(std::memory_order_relaxed);
+  ENGRAM_ASSIGN_OR_RETURN(const WrittenCheckpoint written,
+                          WriteCheckpoint(engine.applied_through(), engine.registry(), *journal_,
+                                          {.clock = clock_,
+                                           .bytes_per_second = bytes_per_second,
+                                           .stop = upkeep_.get_stop_token()}));
+  appended_since_checkpoint_.fetch_sub(appended, std::memory_order_relaxed);
+  checkpoint_bytes_.store(written.bytes, std::memory_order_relaxed);
+  checkpoint_position_.store(written.position, std::memory_order_relaxed);
+  checkpoints_.fetch_add(1, std::memory_order_relaxed);
+  LogInfo(fmt::format("checkpoint {}: {} spaces in {} MB", written.name, written.spaces, written.bytes >> 20));
+  return Token{journal_->id(), written.position};
+}
+
+void Storage::RewriteSome() {
+  if (settings_.storage_rewrite_below == 0) return;
+  MutexLock lock(work_mu_);
+  const Rewriter::Reading before = rewriter_->Read();
+  const auto rewrote = rewriter_->RunOnce();
+  if (!rewrote.ok()) {
+    if (absl::IsCancelled(rewrote.status())) return;
+    LogWarning(fmt::format("segments were not rewritten: {}", std::string(rewrote.status().message())));
+  } else if (*rewrote) {
+    const Rewriter::Reading now = rewriter_->Read();
+    LogInfo(fmt::format("{} segments rewritten, {} MB given back", now.segments_rewritten - before.segments_rewritten,
+                        (now.bytes_freed - before.bytes_freed) >> 20));
+  }
 }
 
 absl::StatusOr<SnapshotOutcome> Storage::Snapshot(const std::string& path) {
@@ -94,6 +197,7 @@ absl::StatusOr<SnapshotOutcome> Storage::Snapshot(const std::string& path) {
 }
 
 void Storage::OnCommitted(uint64_t, uint64_t bytes, bool synced, Duration took) {
+  appended_since_checkpoint_.fetch_add(bytes, std::memory_order_relaxed);
   Series& series = metrics_->process();
   series.Add(MetricId::kJournalBytes, bytes);
   if (!synced) return;
@@ -125,6 +229,11 @@ void Storage::ReadGauges(const GaugeSink& sink) const {
   sink(MetricId::kJournalDisk, "", 0, static_cast<double>(reading.bytes));
   sink(MetricId::kJournalWaiting, "", 0, reading.waiting_for_room ? 1 : 0);
   sink(MetricId::kJournalDefects, "", 0, static_cast<double>(journal_->defects().size()));
+  const Rewriter::Reading rewriting = rewriter_ == nullptr ? Rewriter::Reading{} : rewriter_->Read();
+  sink(MetricId::kJournalRewritten, "", 0, static_cast<double>(rewriting.segments_rewritten));
+  sink(MetricId::kJournalFreed, "", 0, static_cast<double>(rewriting.bytes_freed));
+  sink(MetricId::kCheckpoints, "", 0, static_cast<double>(checkpoints_.load(std::memory_order_relaxed)));
+  sink(MetricId::kCheckpointBytes, "", 0, static_cast<double>(checkpoint_bytes_.load(std::memory_order_relaxed)));
 }
 
 }  // namespace engram

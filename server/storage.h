@@ -1,9 +1,10 @@
-// The daemon's data directory: opens the journal, recovers the engine from it, and tells of both.
+// The daemon's data directory: opens the journal, recovers the engine from it, keeps it small, and tells of it.
 //
-// Threads:   Open and Recover from one; ReadGauges, Read and the observer's methods from any.
-// Ownership: owns the directory; the engine owns the journal, so the storage outlives the engine. Metrics and clock
-//            outlive it.
-// Blocking:  Open and Recover read the disk.
+// Threads:   Open, Recover, StartUpkeep and StopUpkeep from one; the rest from any. Two of its own: one tells on the log
+//            how far Recover is while it runs; the upkeep attaches graphs, writes checkpoints and rewrites segments.
+// Ownership: owns the directory; the engine owns the journal, so the storage outlives the engine, and StopUpkeep comes
+//            before the engine's end. Metrics and clock outlive it.
+// Blocking:  Open and Recover read the disk; Checkpoint until it is written, Snapshot until it is made.
 // Errors:    Open: FAILED_PRECONDITION when another process has the directory, PERMISSION_DENIED and so on naming the path.
 //            A journal that cannot keep its promise ends the process with exit code 74 (EX_IOERR): what was acknowledged
 //            is on the disk, and the next start finds it.
@@ -12,13 +13,18 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "config/settings.h"
 #include "core/base/clock.h"
+#include "core/base/mutex.h"
 #include "core/base/status.h"
+#include "core/checkpoint/checkpoint.h"
 #include "core/engine.h"
 #include "core/journal/segmented_journal.h"
 #include "core/metrics/metrics.h"
+#include "core/recovery.h"
+#include "core/rewriter.h"
 #include "server/admin_service.h"
 
 namespace engram {
@@ -34,9 +40,16 @@ class Storage final : public JournalObserver {
   Directory* directory() { return directory_.get(); }
 
   // Brings the engine to where the journal ends. Before Engine::Start.
-  absl::Status Recover(Engine& engine);
+  absl::Status Recover(Engine& engine) ABSL_LOCKS_EXCLUDED(mu_);
   // 0..1 while Recover runs.
-  double recovered() const { return recovered_.load(std::memory_order_relaxed); }
+  double recovered() const { return progress_.fraction(); }
+
+  void StartUpkeep(Engine& engine);
+  // Ends what is under way, without effect.
+  void StopUpkeep() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // UNAVAILABLE while graphs are being attached. `bytes_per_second` 0: as fast as it goes.
+  absl::StatusOr<Token> Checkpoint(Engine& engine, uint64_t bytes_per_second) ABSL_LOCKS_EXCLUDED(mu_, work_mu_);
 
   // A copy of everything durable by now, by hard links, in the directory, which must be new or empty and on the same file
   // system. INVALID_ARGUMENT: not an absolute path. ALREADY_EXISTS: it is not empty.
@@ -48,17 +61,42 @@ class Storage final : public JournalObserver {
   void OnWaiting(const absl::Status& why) override;
 
  private:
-  Storage(Metrics* metrics, Clock* clock) : metrics_(metrics), clock_(clock) {}
+  Storage(const Settings& settings, Metrics* metrics, Clock* clock)
+      : settings_(settings), metrics_(metrics), clock_(clock) {}
   void ReadGauges(const GaugeSink& sink) const;
+  void TellProgress(const std::stop_token& stop) ABSL_LOCKS_EXCLUDED(mu_);
+  void RunUpkeep(Engine& engine, const std::stop_token& stop) ABSL_LOCKS_EXCLUDED(mu_, work_mu_);
+  // False: the storage is being stopped.
+  bool Pause(const std::stop_token& stop) ABSL_LOCKS_EXCLUDED(mu_);
+  bool CheckpointDue() const;
+  void RewriteSome() ABSL_LOCKS_EXCLUDED(work_mu_);
 
-  // Constant after Open.
+  // Constant after Open or Recover.
+  const Settings settings_;
   Metrics* const metrics_;
   Clock* const clock_;
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<Journal> opened_;
   SegmentedJournal* journal_ = nullptr;
-  // Atomic: told while it grows.
-  std::atomic<double> recovered_{0};
+  LoadedCheckpoint loaded_;  // The upkeep's, until its graphs are attached.
+  std::unique_ptr<AppliedLog> applied_;
+  std::unique_ptr<Rewriter> rewriter_;
+
+  RecoveryProgress progress_;
+  // Atomic: sums and figures read by themselves.
+  std::atomic<uint64_t> appended_since_checkpoint_{0};
+  std::atomic<uint64_t> checkpoint_bytes_{0};
+  std::atomic<uint64_t> checkpoint_position_{0};
+  std::atomic<uint64_t> checkpoints_{0};
+  std::atomic<bool> attached_{false};
+
+  // One at a time: checkpoints and rewriting. A checkpoint's position is the floor of what rewriting may drop.
+  Mutex work_mu_;
+
+  Mutex mu_;
+  CondVar stop_;
+  bool recovering_ ABSL_GUARDED_BY(mu_) = false;
+  std::jthread upkeep_;
 };
 
 }  // namespace engram

@@ -75,6 +75,8 @@ class Directory {
   // ALREADY_EXISTS when `to` is there.
   virtual absl::Status Link(std::string_view from, std::string_view to) = 0;
   virtual absl::Status LinkInto(std::string_view from, Directory& target, std::string_view to) = 0;
+  // How many names the file of this name has, in all directories together.
+  virtual absl::StatusOr<uint64_t> LinkCount(std::string_view name) = 0;
   // Regular files, in the order of their names. Symbolic links are neither listed nor followed.
   virtual absl::StatusOr<std::vector<std::string>> List() = 0;
   // Names made, changed and removed so far survive a power cut when it returns.

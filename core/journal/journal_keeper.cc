@@ -40,11 +40,14 @@ bool SegmentedJournal::KeepStep(MonotonicTime* next) {
       room_.NotifyAll();
       did = true;
     }
+  } else if (bool waiting = false; FreeReplaced(&waiting)) {
+    did = true;
   } else {
     const auto due = spares_.Prepare();
     status = due.status();
-    if (due.ok()) *next = *due;
-    did = due.ok() && *due <= clock_->Now();
+    const MonotonicTime now = clock_->Now();
+    if (due.ok()) *next = waiting ? std::min(*due, now + kAgain) : *due;
+    did = due.ok() && *due <= now;
   }
   if (!status.ok()) Fail(status);
   return did && status.ok();
@@ -109,22 +112,6 @@ absl::StatusOr<uint64_t> SegmentedJournal::SealThrough() {
     room_.Wait(mu_);
   }
   return target;
-}
-
-absl::Status SegmentedJournal::Replace(const std::vector<std::shared_ptr<Segment>>& run, const std::string& name,
-                                       std::shared_ptr<Segment> replacement) {
-  ENGRAM_CHECK(!run.empty() && replacement->first() == run.front()->first());
-  MutexLock files(files_mu_);
-  // From here on a crash leaves the old or the new file under the first one's name; the others are covered by the new one.
-  ENGRAM_RETURN_IF_ERROR(directory_->Rename(name, run.front()->name()));
-  ENGRAM_RETURN_IF_ERROR(directory_->Sync());
-  {
-    MutexLock lock(segments_mu_);
-    for (const auto& segment : run) segments_.erase(segment->first());
-    segments_[replacement->first()] = std::move(replacement);
-  }
-  for (size_t i = 1; i < run.size(); ++i) ENGRAM_RETURN_IF_ERROR(directory_->Remove(run[i]->name()));
-  return directory_->Sync();
 }
 
 absl::StatusOr<SegmentedJournal::Linked> SegmentedJournal::LinkInto(Directory& target) {

@@ -194,6 +194,15 @@ class PosixDirectory final : public Directory {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<uint64_t> LinkCount(std::string_view name) override {
+    ENGRAM_RETURN_IF_ERROR(CheckFileName(name));
+    struct stat about;
+    if (fstatat(fd_.get(), std::string(name).c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0) {
+      return FailureOf("stat", PathOf(name), errno);
+    }
+    return uint64_t{about.st_nlink};
+  }
+
   absl::StatusOr<std::vector<std::string>> List() override {
     // Opened anew: a listing moves the position of the descriptor it reads from.
     Descriptor fd(Uninterrupted([&] { return openat(fd_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));

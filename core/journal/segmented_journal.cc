@@ -221,6 +221,7 @@ bool SegmentedJournal::AwaitRoom(const absl::Status& why) {
   if (options_.stepped) return false;
   const MonotonicTime until = clock_->Now() + kRoomCheck;
   MutexLock lock(mu_);
+  room_.NotifyAll();
   while (!closing_ && clock_->WaitUntil(wait_for_room_, mu_, until)) {
   }
   return !closing_;
@@ -243,8 +244,10 @@ absl::Status SegmentedJournal::Commit(CommitGroup& group) {
   const uint64_t through = group.records.back().position;
   {
     MutexLock lock(mu_);
-    if (synced) durable_ = through;
+    // In mode interval this group's sync may have been the one that was due.
+    if (synced || unsynced_ == nullptr) durable_ = through;
   }
+  spares_.NoteCommitted(group.bytes());
   observer_->OnCommitted(group.records.size(), group.bytes(), synced, std::chrono::duration_cast<Duration>(now - begin));
   sink_->Committed(group.records);
   group.Clear();
@@ -273,6 +276,7 @@ absl::Status SegmentedJournal::SyncIfDue(bool now) {
   unsynced_.reset();
   MutexLock lock(mu_);
   durable_ = std::max(durable_, through);
+  room_.NotifyAll();
   return absl::OkStatus();
 }
 

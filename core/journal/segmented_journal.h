@@ -103,10 +103,13 @@ class SegmentedJournal final : public Journal {
   std::vector<std::shared_ptr<Segment>> segments() const ABSL_LOCKS_EXCLUDED(segments_mu_);
   // Waits until everything committed so far lies in sealed segments; the last position that does.
   absl::StatusOr<uint64_t> SealThrough() ABSL_LOCKS_EXCLUDED(mu_);
-  // Puts `file`, written and synced under `name`, in the place of the adjacent sealed segments `run`.
+  // Waits until everything appended so far is synced. UNAVAILABLE while the log waits for room.
+  absl::Status AwaitDurable() ABSL_LOCKS_EXCLUDED(mu_);
+  // Puts `replacement`, written and synced under `name`, in the place of the adjacent sealed segments `run`. An error
+  // leaves them in force; when it is fatal (OnFatal) the next start may find either.
   absl::Status Replace(const std::vector<std::shared_ptr<Segment>>& run, const std::string& name,
                        std::shared_ptr<Segment> replacement)
-      ABSL_LOCKS_EXCLUDED(files_mu_, segments_mu_);
+      ABSL_LOCKS_EXCLUDED(mu_, files_mu_, keeper_mu_, segments_mu_);
   struct Linked {
     uint64_t through = 0;
     uint64_t segments = 0;
@@ -121,6 +124,12 @@ class SegmentedJournal final : public Journal {
   Directory& directory() { return *directory_; }
 
  private:
+  // Not in force any more; somebody may still be reading it.
+  struct ReplacedFile {
+    std::shared_ptr<Segment> segment;
+    std::string name;  // What it is called by now.
+  };
+
   SegmentedJournal(Directory* directory, const JournalOptions& options, Clock* clock, JournalObserver* observer);
 
   // Recovery, in journal_recovery.cc.
@@ -165,6 +174,12 @@ class SegmentedJournal final : public Journal {
   bool KeepStep(MonotonicTime* next) ABSL_LOCKS_EXCLUDED(keeper_mu_);
   absl::Status Seal(const std::shared_ptr<Segment>& segment) ABSL_LOCKS_EXCLUDED(files_mu_);
   absl::Status WriteManifest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
+  // Replacing, in journal_replace.cc.
+  absl::Status PutInPlace(const std::vector<std::shared_ptr<Segment>>& run, const std::string& name,
+                          const std::shared_ptr<Segment>& replacement, bool* fatal)
+      ABSL_LOCKS_EXCLUDED(segments_mu_) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
+  // Recycles or removes one replaced file that nobody reads any more; false when there is none. `waiting`: there will be.
+  bool FreeReplaced(bool* waiting) ABSL_LOCKS_EXCLUDED(files_mu_);
   void NoteDefect(JournalDefect defect) const ABSL_LOCKS_EXCLUDED(segments_mu_);
   std::shared_ptr<Segment> FindSegment(uint64_t position) const ABSL_LOCKS_EXCLUDED(segments_mu_);
 
@@ -210,7 +225,7 @@ class SegmentedJournal final : public Journal {
   // Serialises changes of which files there are.
   mutable Mutex files_mu_;
   Manifest manifest_ ABSL_GUARDED_BY(files_mu_);
-  std::vector<std::shared_ptr<Segment>> replaced_ ABSL_GUARDED_BY(files_mu_);
+  std::vector<ReplacedFile> replaced_ ABSL_GUARDED_BY(files_mu_);
 
   // A leaf.
   mutable Mutex segments_mu_;

@@ -15,6 +15,8 @@ constexpr std::string_view kHalfDone = ".filling";
 constexpr uint64_t kPiece = uint64_t{1} << 20;
 // How soon to look again whether the disk has room.
 constexpr Duration kRoomCheck{250'000};
+// How long a busy log is left alone before it is looked at again.
+constexpr Duration kStepBack{100'000};
 
 uint64_t NumberOf(std::string_view name) {
   uint64_t number = 0;
@@ -85,14 +87,18 @@ absl::StatusOr<SpareSegments::Spare> SpareSegments::Take() {
 }
 
 absl::Status SpareSegments::Recycle(const std::string& name) {
-  ENGRAM_ASSIGN_OR_RETURN(const auto file, directory_->Open(name, Directory::Mode::kRead));
+  ENGRAM_ASSIGN_OR_RETURN(const auto file, directory_->Open(name, Directory::Mode::kReadWrite));
   ENGRAM_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
   std::string spare;
   {
     MutexLock lock(mu_);
-    if (size == options_.segment_bytes && ready_.size() < options_.count) spare = NextName();
+    if (size >= LeastRecycled(options_.segment_bytes) && ready_.size() < options_.count) spare = NextName();
   }
   if (spare.empty()) return directory_->Remove(name);
+  if (size != options_.segment_bytes) {
+    ENGRAM_RETURN_IF_ERROR(file->Truncate(options_.segment_bytes));
+    ENGRAM_RETURN_IF_ERROR(file->Sync());
+  }
   ENGRAM_RETURN_IF_ERROR(directory_->Rename(name, spare));
   MutexLock lock(mu_);
   ready_.push_back(std::move(spare));
@@ -101,13 +107,28 @@ absl::Status SpareSegments::Recycle(const std::string& name) {
   return absl::OkStatus();
 }
 
+bool SpareSegments::Busy(MonotonicTime now) {
+  const uint64_t committed = committed_.load(std::memory_order_relaxed);
+  const double seconds = std::chrono::duration<double>(now - looked_).count();
+  const bool busy = static_cast<double>(committed - committed_before_) >
+                    seconds * static_cast<double>(options_.bytes_per_second) / 10;
+  committed_before_ = committed;
+  looked_ = now;
+  return busy;
+}
+
 absl::StatusOr<MonotonicTime> SpareSegments::Prepare() {
   const MonotonicTime now = clock_->Now();
+  if (now < next_piece_) return next_piece_;
+  {
+    MutexLock lock(mu_);
+    if (filling_ == nullptr && ready_.size() >= options_.count) return MonotonicTime::max();
+  }
+  if (now - looked_ >= kStepBack && Busy(now)) {
+    next_piece_ = now + kStepBack;
+    return next_piece_;
+  }
   if (filling_ == nullptr) {
-    {
-      MutexLock lock(mu_);
-      if (ready_.size() >= options_.count) return MonotonicTime::max();
-    }
     ENGRAM_ASSIGN_OR_RETURN(const DiskSpace space, directory_->Space());
     if (space.free_bytes < options_.least_free_bytes + 2 * options_.segment_bytes) return now + kRoomCheck;
     {
@@ -119,7 +140,6 @@ absl::StatusOr<MonotonicTime> SpareSegments::Prepare() {
     next_piece_ = now;
     zeros_.resize(std::min(kPiece, options_.segment_bytes));
   }
-  if (now < next_piece_) return next_piece_;
   const uint64_t piece = std::min<uint64_t>(zeros_.size(), options_.segment_bytes - filled_);
   absl::Status status = filling_->WriteAt(filled_, std::span(zeros_).first(piece));
   // Synced piece by piece, or the last sync would hold up the log's own for a quarter of a gigabyte.

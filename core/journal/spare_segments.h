@@ -57,8 +57,14 @@ class SpareSegments {
 
   // A file to become the next segment. Its content is arbitrary, its size segment_bytes, or it is empty.
   absl::StatusOr<Spare> Take() ABSL_LOCKS_EXCLUDED(mu_);
-  // Makes a spare of a file that is not needed any more, or removes it. Not yet synced.
+  // A sealed segment was cut to its size, so a little of it may have to be written for the first time again.
+  static uint64_t LeastRecycled(uint64_t segment_bytes) { return segment_bytes - segment_bytes / 8; }
+  // Makes a spare of a file that is not needed any more, or removes it. Not yet synced. REQUIRES: nobody reads it, and it
+  // has no other name.
   absl::Status Recycle(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // So many bytes of the log were committed. Preparing steps back while much is: both would share the disk.
+  void NoteCommitted(uint64_t bytes) { committed_.fetch_add(bytes, std::memory_order_relaxed); }
 
   // Writes a piece of the next spare. Until when there is nothing to do (MonotonicTime::max(): until a Take).
   absl::StatusOr<MonotonicTime> Prepare() ABSL_LOCKS_EXCLUDED(mu_);
@@ -66,6 +72,7 @@ class SpareSegments {
   Reading Read() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  bool Busy(MonotonicTime now);
   std::string NextName() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Constant after construction.
@@ -78,6 +85,11 @@ class SpareSegments {
   uint64_t filled_ = 0;
   MonotonicTime next_piece_{};
   std::vector<std::byte> zeros_;
+  uint64_t committed_before_ = 0;  // When Prepare last looked.
+  MonotonicTime looked_{};
+
+  // Atomic: a sum, of the committer's.
+  std::atomic<uint64_t> committed_{0};
 
   mutable Mutex mu_;
   std::deque<std::string> ready_ ABSL_GUARDED_BY(mu_);

@@ -174,6 +174,19 @@ class FaultyDisk::OpenDirectory final : public Directory {
     return fate.status;
   }
 
+  absl::StatusOr<uint64_t> LinkCount(std::string_view name) override {
+    ENGRAM_RETURN_IF_ERROR(CheckFileName(name));
+    MutexLock lock(disk_.mu_);
+    ENGRAM_RETURN_IF_ERROR(disk_.Alive(life_));
+    const auto found = state_.now.find(name);
+    if (found == state_.now.end()) return NotThere("stat", PathOf(name));
+    uint64_t names = 0;
+    for (const auto& [path, directory] : disk_.directories_) {
+      for (const auto& [other, file] : directory.now) names += file == found->second ? 1 : 0;
+    }
+    return names;
+  }
+
   absl::StatusOr<std::vector<std::string>> List() override {
     MutexLock lock(disk_.mu_);
     if (Fate fate = disk_.Begin(FileCall::kList, path_, path_, life_); !fate.status.ok()) return fate.status;

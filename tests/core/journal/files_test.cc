@@ -177,6 +177,8 @@ TEST_P(FilesTest, ALinkIsTheSameFile) {
   const auto other = place_->Open("backup");
   EXPECT_EQ(directory_->Link("a", "b"), absl::OkStatus());
   EXPECT_EQ(directory_->LinkInto("a", *other, "c"), absl::OkStatus());
+  EXPECT_EQ(directory_->LinkCount("a").value(), 3u);
+  EXPECT_TRUE(absl::IsNotFound(directory_->LinkCount("gone").status()));
   EXPECT_EQ(file->WriteAt(0, BytesOf("two")), absl::OkStatus());
   EXPECT_EQ(Text(*directory_, "b"), "two");
   EXPECT_EQ(Text(*other, "c"), "two");

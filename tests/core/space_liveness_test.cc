@@ -1,0 +1,119 @@
+// What the rewriter is told of real spaces.
+#include "core/space_liveness.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "core/metrics/metrics.h"
+#include "core/replica.h"
+#include "tests/support/fake_clock.h"
+
+namespace engram::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class SpaceLivenessTest : public ::testing::Test {
+ protected:
+  void Apply(const JournalRecord& record) {
+    ASSERT_TRUE(replica_.Apply(record, ++position_).ok());
+    applied_.Applied(position_);
+  }
+  void Create(const std::string& name) { Apply({.type = RecordType::kSpaceCreated, .space = name}); }
+  // Into the space that the first record made.
+  void Observe(std::vector<std::string> ids, int64_t ttl_us = 0) {
+    static constexpr std::array<float, 2> kEmbedding = {1, 2};
+    std::vector<ObservationView> views;
+    for (const std::string& id : ids) {
+      ObservationView& view = views.emplace_back();
+      view.id = id;
+      view.embedding = {reinterpret_cast<const std::byte*>(kEmbedding.data()), 2, Encoding::kF32};
+      view.observed_at_us = 1;
+      view.ttl_us = ttl_us;
+    }
+    Apply({.space_id = 1, .space = "a", .observations = views});
+  }
+  void Forget(const std::string& id, uint64_t through) {
+    const Tombstone tombstone{id, through};
+    Apply({.type = RecordType::kTombstones, .space_id = 1, .space = "a", .tombstones = {&tombstone, 1}});
+  }
+  std::vector<std::string> Live() {
+    std::vector<std::string> live;
+    liveness_.VisitLive([&](uint64_t space_id, RecordAddress address) {
+      live.push_back(fmt::format("{}: {}.{}", space_id, address.position, address.place));
+    });
+    return live;
+  }
+  std::vector<uint64_t> Versions(const std::string& id, uint64_t through) {
+    std::vector<uint64_t> positions;
+    liveness_.VisitVersions(1, id, through, [&](RecordAddress address) {
+      positions.push_back(address.position);
+      return true;
+    });
+    return positions;
+  }
+
+  FakeClock clock_;
+  Metrics metrics_{4, 50};
+  SpaceRegistry registry_{4, false, &metrics_};
+  Replica replica_{&registry_, std::make_shared<const Settings>()};
+  AppliedWatermark applied_{&clock_};
+  SpaceLiveness liveness_{&registry_, &applied_, [] { return uint64_t{0}; }};
+  uint64_t position_ = 0;
+};
+
+TEST_F(SpaceLivenessTest, WhatWasReplacedOrForgottenIsNotLive) {
+  Create("a");
+  EXPECT_THAT(Live(), IsEmpty());
+  Observe({"x", "y", "z"});
+  Observe({"x"});
+  Forget("y", 2);
+  EXPECT_THAT(Live(), ElementsAre("1: 2.2", "1: 3.0"));
+  EXPECT_EQ(liveness_.applied_through(), 4u);
+}
+
+TEST_F(SpaceLivenessTest, WhatHasExpiredIsLiveUntilTheLogSaysSo) {
+  Create("a");
+  Observe({"x"});
+  Observe({"x", "y"}, 10);
+  const auto space = registry_.FindById(1);
+  ASSERT_TRUE(space->ExpireDue(100));
+  ASSERT_EQ(space->index()->live(), 0u);
+  EXPECT_THAT(Live(), ElementsAre("1: 3.0", "1: 3.1"));
+  Forget("x", 3);
+  space->ExpiredRecorded(1);
+  EXPECT_THAT(Live(), ElementsAre("1: 3.1"));
+}
+
+TEST_F(SpaceLivenessTest, VersionsComeNewestFirstTheDeadAmongThem) {
+  Create("a");
+  Observe({"x"});
+  Observe({"x", "y"});
+  Forget("x", 3);
+  Observe({"x"});
+  EXPECT_THAT(Versions("x", 9), ElementsAre(5, 3, 2));
+  EXPECT_THAT(Versions("x", 4), ElementsAre(3, 2));
+  EXPECT_THAT(Versions("x", 1), IsEmpty());
+  EXPECT_THAT(Versions("never", 9), IsEmpty());
+}
+
+TEST_F(SpaceLivenessTest, ADroppedSpaceIsGoneOnceNobodyHasItAnyMore) {
+  Create("a");
+  EXPECT_TRUE(liveness_.HasSpace(1));
+  EXPECT_FALSE(liveness_.IsGone(1));
+  auto queued = registry_.FindById(1);
+  Apply({.type = RecordType::kSpaceDropped, .space_id = 1, .space = "a"});
+  EXPECT_FALSE(liveness_.HasSpace(1));
+  EXPECT_FALSE(liveness_.IsGone(1));
+  queued.reset();
+  EXPECT_TRUE(liveness_.IsGone(1));
+}
+
+}  // namespace
+}  // namespace engram::testing
