@@ -5,9 +5,9 @@
 // so its records are too.
 //
 // Threads:  Committed from the journal's one committing thread at a time; Stop once, after the last Committed.
-// Ownership: owns the commits from Committed until they are applied. Blocking: Committed while a partition is more than
-// a
-//           bound behind; the appliers wait for nobody, so whoever waits for them gets on. Stop until all is applied.
+// Ownership: owns the commits from Committed until they are applied. Blocking: Committed while a partition is more
+//            than a bound behind; the appliers wait for nobody, so whoever waits for them gets on. Stop until all is
+//            applied.
 // Errors:   a commit deals with its own.
 // Why:      the committer's next write must not wait for an index, and workers wait for neither.
 #pragma once

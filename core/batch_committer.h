@@ -1,9 +1,10 @@
 // The commit of batches: workers put their records into the log, appliers acknowledge them.
 //
 // Threads:  Commit and Refuse from workers, one portion of a space at a time; the acknowledgement from the space's
-// applier. Ownership: log, linker, clock and metrics outlive it, and it outlives the log's Close. Blocking: Commit as
-// the log's Append. Errors: Commit's leave nothing behind; it may throw what Append throws. Why:      a worker does not
-// wait for the disk; what must not overtake (acknowledgements of one stream) goes the same way.
+//           applier. Ownership: log, linker, clock and metrics outlive it, and it outlives the log's Close. Blocking:
+//           Commit as the log's Append. Errors: Commit's leave nothing behind; it may throw what Append throws. Why:
+//           a worker does not wait for the disk; what must not overtake (acknowledgements of one stream) goes the
+//           same way.
 #pragma once
 
 #include <atomic>

@@ -1,8 +1,8 @@
 // Forgets observations by tombstones in the log: those that are asked for, and those whose time is over.
 //
-// Threads:  any; Expire from one at a time. Ownership: log and clock outlive it. Blocking: Forget until its tombstones
-// are applied; Expire while the
-//           journal does. Errors: INVALID_ARGUMENT, and those of the log: what was forgotten before stays so.
+// Threads:  any; Expire from one at a time. Ownership: log and clock outlive it. Blocking: Forget until its
+//           tombstones are applied; Expire while the journal does. Errors: INVALID_ARGUMENT, and those of the log:
+//           what was forgotten before stays so.
 #pragma once
 
 #include <memory>

@@ -2,8 +2,7 @@
 // from.
 //
 // Threads:  a record: one at a time (the worker, then the applier). The pool: any; a leaf mutex. Ownership: a record
-// owns
-//           the ids it made and shares the frames, so its views hold until Clear.
+//           owns the ids it made and shares the frames, so its views hold until Clear.
 // Errors:   std::bad_alloc from Fill.
 // Why:      in steady state a batch is committed without a heap allocation for each of its observations.
 #pragma once

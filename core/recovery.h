@@ -3,9 +3,8 @@
 // Threads:   Recover: one, before the engine starts. RecoveryProgress: one writes, any number read.
 // Ownership: the engine has the journal; both outlive the report's graphs.
 // Blocking:  Recover reads until it is done.
-// Errors:    of Recover: RESOURCE_EXHAUSTED when memory is out, and what kept the journal from being read at all. What
-// is
-//            damaged is in the report, and the rest is served.
+// Errors:    of Recover: RESOURCE_EXHAUSTED when memory is out, and what kept the journal from being read at all.
+//            What is damaged is in the report, and the rest is served.
 #pragma once
 
 #include <atomic>

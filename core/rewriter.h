@@ -4,20 +4,15 @@
 // newer version, a tombstone, or the end of its space). So replaying what is left makes the same spaces, and nothing
 // forgotten comes back. What holds it:
 //   - an observation goes once its death is in the log; what has merely outlived its ttl stays until its tombstone is.
-//   - a tombstone goes once no version that it covers is in the log: outside the run none is, and those in the run go
-//   in the
-//     same renaming.
-//   - the record that dropped a space goes once nobody can append to that space and no segment outside the run names
-//   it;
+//   - a tombstone goes once no version that it covers is in the log: outside the run none is, and those in the run go in
+//     the same renaming.
+//   - the record that dropped a space goes once nobody can append to that space and no segment outside the run names it;
 //     what the run has of it goes in the same renaming.
 //   - nothing is concluded from segments that are damaged: what cannot be read now may be readable at the next start.
-//   While
-//     there are any, tombstones and drops stay.
-//   - a checkpoint shows what was live when it was made, dead by now or not. So tombstones and drops stay that lie
-//   behind
+//     While there are any, tombstones and drops stay.
+//   - a checkpoint shows what was live when it was made, dead by now or not. So tombstones and drops stay that lie behind
 //     the oldest position a checkpoint may be of.
-//   - what was concluded from a record holds only as long as the record: before a run is replaced everything appended
-//   is
+//   - what was concluded from a record holds only as long as the record: before a run is replaced everything appended is
 //     made durable (mode interval, and expiries that were just appended).
 // Marks of streams and changes of spaces: core/journal/segment_rewrite.h.
 //

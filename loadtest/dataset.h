@@ -1,8 +1,8 @@
 // What is streamed: the sample on disk, or seeded random vectors of any dimension.
 //
 // Threads: any; nothing here is shared. Blocking: reading files.
-// Errors:  NOT_FOUND (no such file), INVALID_ARGUMENT (a line or an array that is not what it should be; names file and
-// line).
+// Errors:  NOT_FOUND (no such file), INVALID_ARGUMENT (a line or an array that is not what it should be; names file
+//          and line).
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // What durability costs: the parts of `engram-loadtest --only durable`. Each is a ratio of figures taken in one run,
 // the sides taking turns round by round; what counts is the median over the rounds.
 //
-// Errors: anything that broke, an acknowledged observation that is not there among it. A missed bar is no error, and a
-// figure whose metric the daemon does not have is NaN and misses its bar.
+// Errors: anything that broke, an acknowledged observation that is not there among it. A missed bar is no error, and
+//         a figure whose metric the daemon does not have is NaN and misses its bar.
 #pragma once
 
 #include <cstdint>

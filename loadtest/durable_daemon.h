@@ -3,7 +3,7 @@
 // Threads:   the main thread (see spawn.h). Ownership: it ends the process and removes the directory when destroyed.
 // Blocking:  Start until the daemon serves and its spare segments are written; Restart until it serves.
 // Errors:    of spawning and of scraping; DEADLINE_EXCEEDED when it does not serve, or the spares are not ready, in
-// time.
+//            time.
 #pragma once
 
 #include <filesystem>

@@ -1,7 +1,7 @@
 // What a run found, as text for people and as JSON for programs.
 //
 // Threads: one. Why: every figure with a bar goes through here, so that none is printed without saying whether it
-// passed.
+//          passed.
 #pragma once
 
 #include <cstdint>

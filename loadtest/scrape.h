@@ -1,7 +1,7 @@
 // One GET of a /metrics page over plain HTTP.
 //
 // Threads: any. Blocking: up to five seconds. Errors: UNAVAILABLE (nobody answers), INTERNAL (an answer other than
-// 200).
+//          200).
 #pragma once
 
 #include <optional>

@@ -1,14 +1,12 @@
 // Child processes of a run: the daemon and the bare sink. Started until they say they are ready, measured from outside,
 // ended by their process id whatever happens.
 //
-// Threads:   StartChild only on the main thread (the kernel ends a child when the *thread* that made it ends, which is
-// how
-//            a killed run takes its daemon along). Readings and Stop: one thread at a time.
+// Threads:   StartChild only on the main thread (the kernel ends a child when the *thread* that made it ends, which
+//            is how a killed run takes its daemon along). Readings and Stop: one thread at a time.
 // Ownership: a Child ends its process when destroyed; a TemporaryDirectory removes itself.
 // Blocking:  StartChild until the ready line or its timeout; Stop until the process has ended.
 // Errors:    NOT_FOUND (no such program), DEADLINE_EXCEEDED (not ready in time), INTERNAL (ended before it was ready,
-// or
-//            ended badly). The message carries the end of the child's log.
+//            or ended badly). The message carries the end of the child's log.
 #pragma once
 
 #include <sys/types.h>

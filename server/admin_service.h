@@ -4,8 +4,7 @@
 // Blocking:  Drain until the queue is empty or just before its deadline; ReloadConfig while a file is read; Snapshot until its files are
 //            linked.
 // Errors:    as engram.v1.AdminService documents; RESOURCE_EXHAUSTED beyond a fixed number of calls under way, of its
-// own,
-//            so that a daemon full of other calls can still be looked at.
+//            own, so that a daemon full of other calls can still be looked at.
 #pragma once
 
 #include <grpcpp/server_context.h>

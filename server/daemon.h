@@ -2,9 +2,8 @@
 //
 // Threads:   Start, Stop and the destructor from one; the rest from any.
 // Ownership: owns everything it builds.
-// Blocking:  Start until it listens; Stop until what was accepted is finished, at most its bound and what a call under
-// way
-//            needs to notice that it was cancelled.
+// Blocking:  Start until it listens; Stop until what was accepted is finished, at most its bound and what a call
+//            under way needs to notice that it was cancelled.
 // Errors:    UNAVAILABLE for an address that cannot be listened on: the message names it and says what to do.
 //
 // Stopping, in order: health says NOT_SERVING; the engine admits no more and ends its streams once what they had

@@ -51,7 +51,8 @@ constexpr const char* kFooter = R"(Examples:
 Signals: SIGTERM and SIGINT finish what was accepted, within server.drain_timeout, and exit; a second one exits at once.
   SIGHUP reads the configuration again and logs what is in force now and what needs a restart.
 Exit codes: 0 stopped, everything accepted was finished; 1 stopped, server.drain_timeout passed first;
-  64 wrong usage; 69 an address cannot be listened on; 70 internal error; 78 bad configuration;
+  64 wrong usage; 69 an address cannot be listened on; 70 internal error; 74 the journal cannot be written or synced;
+  78 bad configuration;
   128 + signal, ended by a second signal.)";
 
 struct Arguments {

@@ -4,8 +4,7 @@
 // Blocking:  each call its own thread, within server.max_concurrent_calls and server.max_streams.
 // Errors:    the engine's statuses, code for code; RESOURCE_EXHAUSTED when too many calls are under way.
 // Why:       ObserveStream and Observe take their requests as bytes and read them with frame_decoder.h; gRPC's
-// "streamed
-//            unary" hook is what lets a synchronous service do so.
+//            "streamed unary" hook is what lets a synchronous service do so.
 #pragma once
 
 #include <grpcpp/server_context.h>

@@ -186,7 +186,7 @@ absl::StatusOr<SnapshotOutcome> Storage::Snapshot(const std::string& path) {
   ENGRAM_ASSIGN_OR_RETURN(const auto target, OpenPosixDirectory(path, /*create=*/true));
   ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::string> there, target->List());
   if (!there.empty()) {
-    return absl::AlreadyExistsError(fmt::format("directory '{}' is not empty, it has '{}'", path, there.front()));
+    return absl::FailedPreconditionError(fmt::format("directory '{}' is not empty, it has '{}'", path, there.front()));
   }
   SnapshotOutcome outcome;
   ENGRAM_ASSIGN_OR_RETURN(const SegmentedJournal::Linked linked, journal_->LinkInto(*target));

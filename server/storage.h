@@ -52,7 +52,7 @@ class Storage final : public JournalObserver {
   absl::StatusOr<Token> Checkpoint(Engine& engine, uint64_t bytes_per_second) ABSL_LOCKS_EXCLUDED(mu_, work_mu_);
 
   // A copy of everything durable by now, by hard links, in the directory, which must be new or empty and on the same file
-  // system. INVALID_ARGUMENT: not an absolute path. ALREADY_EXISTS: it is not empty.
+  // system. INVALID_ARGUMENT: not an absolute path. FAILED_PRECONDITION: it is not empty.
   absl::StatusOr<SnapshotOutcome> Snapshot(const std::string& path);
 
   // --- JournalObserver ---

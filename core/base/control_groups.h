@@ -1,7 +1,7 @@
 // The control groups of this process: which directories hold the limits of one controller.
 //
-// Threads: any. Blocks: reads /proc/self/cgroup; whoever is called with a directory reads its files. Errors: none; what
-// cannot be read names no directory.
+// Threads: any. Blocks: reads /proc/self/cgroup; whoever is called with a directory reads its files. Errors: none;
+//          what cannot be read names no directory.
 #pragma once
 
 #include <filesystem>

@@ -2,8 +2,7 @@
 //
 // Threads: any. Blocking: never. Errors: none.
 // Why:     processors of x86 have an instruction for it. One chain of it waits for itself, so three run side by side
-// and
-//          are joined by a carry-less multiplication; without SSE4.2 and PCLMUL tables do the same, slower.
+//          and are joined by a carry-less multiplication; without SSE4.2 and PCLMUL tables do the same, slower.
 #pragma once
 
 #include <cstddef>

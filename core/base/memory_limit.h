@@ -2,9 +2,9 @@
 //
 // Threads: any. Blocks: reads a few files under /proc and /sys; ReturnFreeMemory holds up allocations meanwhile.
 // Errors: none; what cannot be read is none. Why not the control group's own count (memory.current): it includes the
-// page cache of the files the process wrote. A daemon that writes a log would soon seem full, though the kernel takes
-// those pages back whenever it wants to. What it cannot take back is anonymous and shared memory, in RAM or swapped
-// out, and that is what is counted here.
+//         page cache of the files the process wrote. A daemon that writes a log would soon seem full, though the
+//         kernel takes those pages back whenever it wants to. What it cannot take back is anonymous and shared
+//         memory, in RAM or swapped out, and that is what is counted here.
 #pragma once
 
 #include <malloc.h>

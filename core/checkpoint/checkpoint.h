@@ -4,17 +4,16 @@
 // up to a position of its own, and skips them when they are replayed.
 //
 // Threads:   WriteCheckpoint: one at a time, beside everything that writes and reads, but not before AttachGraphs is
-// done:
-//            what is not attached is not saved. LoadCheckpoint: before anybody else knows the registry. AttachGraphs:
-//            one thread, beside everything.
+//            done: what is not attached is not saved. LoadCheckpoint: before anybody else knows the registry.
+//            AttachGraphs: one thread, beside everything.
 // Ownership: the result of LoadCheckpoint keeps the file open until its graphs are attached; journal and registry
-// outlive all. Blocking:  I/O. WriteCheckpoint holds a space's writer mutex for a few reads, and keeps the pace it is
-// given. Errors:    of loading: DATA_LOSS and FAILED_PRECONDITION, naming file and offset, when it is damaged, of
-// another journal
-//            or ahead of this one; RESOURCE_EXHAUSTED when memory is out. The registry is as before. Of writing: those
-//            of the files, CANCELLED; then the checkpoint before stands.
+//            outlive all.
+// Blocking:  I/O. WriteCheckpoint holds a space's writer mutex for a few reads, and keeps the pace it is given.
+// Errors:    of loading: DATA_LOSS and FAILED_PRECONDITION, naming file and offset, when it is damaged, of another
+//            journal or ahead of this one; RESOURCE_EXHAUSTED when memory is out. The registry is as before. Of
+//            writing: those of the files, CANCELLED; then the checkpoint before stands.
 // Why:       docs/durability.md. Whoever drops tombstones from the journal must keep those beyond the checkpoint's
-// position.
+//            position.
 #pragma once
 
 #include <cstdint>

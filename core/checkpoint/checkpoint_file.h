@@ -12,16 +12,13 @@
 // A chunk's CRC begins with {lineage, position, offset in the file}, so that a chunk proves itself in its own place
 // only. Every version keeps the first 24 bytes.
 //
-// Threads:   a writer and a source: one each. CheckpointFile: any. Ownership: the directory and the clock outlive them;
-// a
-//            source shares its file.
+// Threads:   a writer and a source: one each. CheckpointFile: any. Ownership: the directory and the clock outlive
+//            them; a source shares its file.
 // Blocking:  all of it does I/O; the writer waits besides, to keep its pace.
-// Errors:    DATA_LOSS naming the file and the offset; FAILED_PRECONDITION for a newer version; CANCELLED when a writer
-// was
-//            asked to stop; those of the files.
+// Errors:    DATA_LOSS naming the file and the offset; FAILED_PRECONDITION for a newer version; CANCELLED when a
+//            writer was asked to stop; those of the files.
 // Why:       the table says where everything lies and how long it is, so a graph can be read later than the rows, and
-// what
-//            a source has left is never more than the file has.
+//            what a source has left is never more than the file has.
 #pragma once
 
 #include <cstddef>

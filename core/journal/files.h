@@ -1,13 +1,12 @@
 // Files as the journal needs them: positional reads and writes, explicit syncing, names in one flat directory.
 //
-// Threads:   a Directory from any thread. A File's ReadAt from any thread at any time; WriteAt, Truncate and Sync from
-// one
-//            thread at a time.
+// Threads:   a Directory from any thread. A File's ReadAt from any thread at any time; WriteAt, Truncate and Sync
+//            from one thread at a time.
 // Ownership: a File closes when it goes; it outlives its Directory. Blocking: all of it does I/O.
 // Errors:    name the call, the path and the system's words. ENOSPC and EDQUOT are RESOURCE_EXHAUSTED, ENOENT
-// NOT_FOUND,
-//            EEXIST ALREADY_EXISTS, EACCES, EPERM and EROFS PERMISSION_DENIED, EXDEV (a link to another file system)
-//            FAILED_PRECONDITION, everything else INTERNAL. What CheckFileName refuses is INVALID_ARGUMENT.
+//            NOT_FOUND, EEXIST ALREADY_EXISTS, EACCES, EPERM and EROFS PERMISSION_DENIED, EXDEV (a link to another
+//            file system) FAILED_PRECONDITION, everything else INTERNAL. What CheckFileName refuses is
+//            INVALID_ARGUMENT.
 // Why:       what was written is safe only after Sync, and a name only after its directory's Sync. Tests pass an
 //            implementation that forgets, tears and reorders what was not synced (tests/support/faulty_files.h).
 #pragma once

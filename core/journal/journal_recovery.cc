@@ -169,10 +169,12 @@ absl::Status SegmentedJournal::ReadUnsealed(const std::string& name, std::shared
   SegmentReader reader(*file, how);
   ENGRAM_RETURN_IF_ERROR(reader.Open());
   std::vector<std::pair<Segment::Added, uint64_t>> found;
+  uint64_t durable = 0;
   while (true) {
     ENGRAM_ASSIGN_OR_RETURN(const bool more, reader.Next());
     if (!more) break;
     found.emplace_back(Summarize(reader), reader.offset() + reader.length());
+    durable = std::max(durable, reader.record().durable);
   }
   // A record that was lost without having been synced, and all behind it, reached the disk out of order before a power
   // cut and was never acknowledged.
@@ -204,6 +206,7 @@ absl::Status SegmentedJournal::ReadUnsealed(const std::string& name, std::shared
   }
   segment->SetLast(through);
   last_.store(through, std::memory_order_release);
+  ENGRAM_RETURN_IF_ERROR(WriteAgain(*segment, durable));
   if (damaged) {
     // Left as it is: what is in it is evidence, and perhaps somebody can read more of it than this.
     segment->SetSealed(segment->bytes());
@@ -213,6 +216,23 @@ absl::Status SegmentedJournal::ReadUnsealed(const std::string& name, std::shared
   MutexLock lock(segments_mu_);
   segments_[segment->first()] = std::move(segment);
   return absl::OkStatus();
+}
+
+absl::Status SegmentedJournal::WriteAgain(Segment& segment, uint64_t durable) {
+  uint64_t begin = segment.bytes();
+  for (const SegmentFooter::RecordPlace& record : segment.footer().records) {
+    if (record.position <= durable) continue;
+    begin = record.offset;
+    break;
+  }
+  std::vector<std::byte> piece(std::min<uint64_t>(segment.bytes() - begin, uint64_t{1} << 20));
+  for (uint64_t at = begin; at < segment.bytes(); at += piece.size()) {
+    const auto part = std::span(piece).first(std::min<uint64_t>(piece.size(), segment.bytes() - at));
+    ENGRAM_ASSIGN_OR_RETURN(const size_t got, segment.file().ReadAt(at, part));
+    ENGRAM_RETURN_IF_ERROR(segment.file().WriteAt(at, part.first(got)));
+    if (got < part.size()) break;
+  }
+  return segment.file().Sync();
 }
 
 absl::Status SegmentedJournal::CutAndSeal(Segment& segment) {

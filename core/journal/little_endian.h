@@ -1,8 +1,8 @@
 // Numbers in byte order of the disk, at any alignment.
 //
 // Threads: functions of their arguments, and a cursor of one thread. Errors: the cursor never reads beyond its span;
-// who
-//          asks for more gets zeros and ok() is false from then on, so a decoder checks once, behind its last read.
+//          who asks for more gets zeros and ok() is false from then on, so a decoder checks once, behind its last
+//          read.
 #pragma once
 
 #include <bit>

@@ -1,8 +1,10 @@
 // MANIFEST: what a data directory is, and which of its files must be there.
 //
-// Threads:  a value and functions; one writer at a time. Blocking: ReadManifest and WriteManifest do I/O, the latter
-// syncs. Errors:   DATA_LOSS saying what does not hold; FAILED_PRECONDITION for a newer version; NOT_FOUND when there
-// is none. Why:      a missing segment leaves no trace among its neighbours; the manifest is what it is missed by.
+// Threads:   a value and functions; one writer at a time. Blocking: ReadManifest and WriteManifest do I/O, the latter
+//            syncs.
+// Errors:    DATA_LOSS saying what does not hold; FAILED_PRECONDITION for a newer version; NOT_FOUND when there is
+//            none.
+// Why:       a missing segment leaves no trace among its neighbours; the manifest is what it is missed by.
 //
 //   manifest := "ENGRMMAN"  u32 version  u32 length of all  u32 CRC-32C of all but itself  u32 0
 //               u64 lineage  u64 journal id  u64 sealed_through  u16 name length  name of the checkpoint file

@@ -2,8 +2,7 @@
 // acknowledgement says so (Durability::kMemory).
 //
 // Threads:  as Journal says; the sink is called on the appender's thread. Blocking: Append while the sink waits, and
-// for the
-//           appenders before it.
+//           for the appenders before it.
 #pragma once
 
 #include <atomic>

@@ -2,8 +2,7 @@
 //
 // Threads:   functions of their arguments. Ownership: what is decoded points into the bytes and into the DecodedRecord.
 // Errors:    EncodedSize INVALID_ARGUMENT naming the field that is too long for its number; decoding DATA_LOSS saying
-// what
-//            does not hold. No bytes whatever make it read outside of its span.
+//            what does not hold. No bytes whatever make it read outside of its span.
 // Why:       encoding is the path of every observation: one copy, one CRC over what was just copied, no allocation.
 //
 //   observation := u8 flags  u16 id length  u16 tags  u32 content length  i64 observed_at_us

@@ -2,18 +2,21 @@
 //
 // Threads: values and functions of their arguments. Errors: DATA_LOSS saying what does not hold; the caller adds where.
 // Why:     the fixed part has a CRC of its own, so one look of constant cost tells whether a record begins here, and
-// its
-//          lengths can be believed when bodies behind it are damaged. The table names the end and the CRC of each body,
-//          so one observation is read and verified alone.
+//          its lengths can be believed when bodies behind it are damaged. The table names the end and the CRC of each
+//          body, so one observation is read and verified alone.
 //
 //   record    := fixed table places? name marks body* zeros          8-byte aligned, `total_length` bytes
 //   fixed     := u32 CRC of fixed behind itself  u32 CRC of the rest of the head
 //                u32 head_length  u32 total_length  u64 position  u64 durable  u64 space_id
 //                u32 dimension  u32 bodies  u32 marks  u16 name length  u8 type  u8 metric  u8 flags  3 zeros
-//   table     := { u32 end, counted from the record's first byte  u32 CRC } for each body; the first begins at
-//   head_length places    := u32 for each body, ascending                        when flags has kSparsePlaces; else 0,
-//   1, 2 ... marks     := { u64 through  u16 length  stream } body      := by type: an observation each; or one list of
-//   tombstones; or one config; or one footer; nothing for a drop type      := RecordType, or 255: the segment's footer
+//   table     := { u32 end, counted from the record's first byte  u32 CRC }
+//                for each body; the first begins at head_length
+//   places    := u32 for each body, ascending
+//                when flags has kSparsePlaces; else 0, 1, 2 ...
+//   marks     := { u64 through  u16 length  stream }
+//   body      := by type: an observation each; or one list of tombstones; or one config; or one footer; nothing for a
+//                drop
+//   type      := RecordType, or 255: the segment's footer
 //
 // Every CRC is CRC-32C continued from the segment's seed.
 #pragma once

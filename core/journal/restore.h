@@ -2,8 +2,7 @@
 //
 // Threads:   a function of its arguments; one thread. Blocking: copies and syncs.
 // Errors:    FAILED_PRECONDITION when the target is not empty; NOT_FOUND when the snapshot has no manifest; else what
-// the
-//            files answer, and then what was made in the target is removed as far as that goes.
+//            the files answer, and then what was made in the target is removed as far as that goes.
 // Why:       the copy goes its own way from where the snapshot ends, so it must have an identity of its own: a token of
 //            the original may name a record that the copy never had.
 //

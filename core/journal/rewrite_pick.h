@@ -2,8 +2,8 @@
 //
 // Threads: functions of their arguments.
 // Why:     a segment of which little is alive gives back the most for the least writing; its neighbours come along
-// while
-//          they are as bad, or so small that there is no use in a file of their own, and while all fits one segment.
+//          while they are as bad, or so small that there is no use in a file of their own, and while all fits one
+//          segment.
 #pragma once
 
 #include <cstddef>

@@ -1,10 +1,11 @@
 // A segment of the journal on disk: what stands at its two ends. The records between them are in record_head.h.
 //
-// Threads: values and functions of their arguments; ReadHeader and ReadFooter from any thread. Blocking: those two
-// read. Errors:  DATA_LOSS naming the path and what does not hold; FAILED_PRECONDITION for a segment of a newer
-// version. Why:     a segment that is being written ends nowhere in particular: stale bytes may lie behind its last
-// record, and they
-//          never validate, because each CRC starts from the segment's own seed. A sealed one is found from its end.
+// Threads:   values and functions of their arguments; ReadHeader and ReadFooter from any thread. Blocking: those two
+//            read.
+// Errors:    DATA_LOSS naming the path and what does not hold; FAILED_PRECONDITION for a segment of a newer version.
+// Why:       a segment that is being written ends nowhere in particular: stale bytes may lie behind its last record,
+//            and they never validate, because each CRC starts from the segment's own seed. A sealed one is found from
+//            its end.
 //
 //   segment := block record* (footer trailer)?      all little-endian; numbers are unsigned unless they say otherwise
 //   block   := header zeros header zeros            8192 bytes: the same header at 0 and at 4096, so that one damaged

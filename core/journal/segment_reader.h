@@ -1,13 +1,11 @@
 // Reads a segment from its beginning to its end, and goes on behind what is damaged.
 //
-// Threads:   one. Ownership: the file outlives it; a record is valid until the next call of Next. Blocking: reads 1 MiB
-// at
-//            a time, or a whole record where that is longer.
+// Threads:   one. Ownership: the file outlives it; a record is valid until the next call of Next. Blocking: reads 1
+//            MiB at a time, or a whole record where that is longer.
 // Errors:    Open DATA_LOSS (no whole header, so no seed: nothing in the file can be told from stale bytes) or
 //            FAILED_PRECONDITION (newer version). Next only what the file answers. Damage is a defect, not an error.
-// Why:       one damaged record costs itself. Lengths are believed only under a CRC; where a head is damaged, the next
-// one
-//            is looked for at every 8th byte, by a few comparisons and then the CRC.
+// Why:       one damaged record costs itself. Lengths are believed only under a CRC; where a head is damaged, the
+//            next one is looked for at every 8th byte, by a few comparisons and then the CRC.
 //
 // The last segment ends in zeros, in stale bytes or in a torn record, and all of these only say where it ends. A hole
 // with something whole behind it is a defect there too; was_durable() then tells corruption from records that reached

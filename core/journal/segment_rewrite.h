@@ -8,13 +8,12 @@
 //   - of a dropped space everything goes but the record that dropped it, which Liveness decides.
 //
 // Threads:   one. Ownership: what is passed in outlives it. Blocking: reads the run twice and writes once, at the pace.
-// Errors:    DATA_LOSS: something of the run is damaged, and all of it is left as it is (somebody may yet read more of
-// it
-//            than this). CANCELLED: the pace was stopped. What files answer, as it comes. No file is left after an
-//            error.
-// Why:       the first reading learns which marks and changes are the last ones, and that nothing is damaged, before a
-// byte
-//            is written; the file is aside under a name that recovery removes, so a crash at any point changes nothing.
+// Errors:    DATA_LOSS: something of the run is damaged, and all of it is left as it is (somebody may yet read more
+//            of it than this). CANCELLED: the pace was stopped. What files answer, as it comes. No file is left after
+//            an error.
+// Why:       the first reading learns which marks and changes are the last ones, and that nothing is damaged, before
+//            a byte is written; the file is aside under a name that recovery removes, so a crash at any point changes
+//            nothing.
 #pragma once
 
 #include <cstdint>

@@ -139,6 +139,9 @@ class SegmentedJournal final : public Journal {
   absl::Status LoadSegment(const std::string& name, std::optional<uint64_t> next);
   absl::Status ReadUnsealed(const std::string& name, std::shared_ptr<File> file, const SegmentHeader& header,
                             std::optional<uint64_t> next);
+  // Writes and syncs again what no record of the segment knows to be synced: when the sync of an earlier life failed, the
+  // kernel may show bytes that it takes for written and that are not on the disk.
+  absl::Status WriteAgain(Segment& segment, uint64_t durable);
   absl::Status CutAndSeal(Segment& segment);
   void CheckContinuity();
 

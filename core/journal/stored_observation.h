@@ -1,7 +1,8 @@
 // An observation read back from the journal.
 //
-// Threads: a value, of one thread at a time. Ownership: the views point into `bytes` and `tags`, so it cannot be
-// copied. Why:     passed in again, it lends its memory to the next one.
+// Threads:   a value, of one thread at a time. Ownership: the views point into `bytes` and `tags`, so it cannot be
+//            copied.
+// Why:       passed in again, it lends its memory to the next one.
 #pragma once
 
 #include <cstddef>

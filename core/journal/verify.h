@@ -5,9 +5,8 @@
 // Blocking:  reads everything. Errors: what listing or opening answers. Damage, and a file that cannot be read, is a
 //            defect and not an error.
 // Why:       the one judgement of what a sound directory is: the command line prints it, restoring begins with it,
-// tests
-//            hold a recovered directory to it. It looks at more than recovery does, which believes a footer that is
-//            whole and reads a body when it is asked for.
+//            tests hold a recovered directory to it. It looks at more than recovery does, which believes a footer
+//            that is whole and reads a body when it is asked for.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,7 @@
 // Reads one segment from end to end: what is in it, what is damaged, and whether its footer says so.
 //
 // Threads:   a function of its arguments. Ownership: the answer owns what it says. Blocking: reads the file, an
-// unsealed
-//            one with damage up to three times. Errors: none; what cannot be read is a defect.
+//            unsealed one with damage up to three times. Errors: none; what cannot be read is a defect.
 #pragma once
 
 #include <cstdint>

@@ -58,6 +58,7 @@ class MadeUpDisk final : public Directory {
   absl::Status Remove(std::string_view) override { return None(); }
   absl::Status Link(std::string_view, std::string_view) override { return None(); }
   absl::Status LinkInto(std::string_view, Directory&, std::string_view) override { return None(); }
+  absl::StatusOr<uint64_t> LinkCount(std::string_view) override { return None(); }
   absl::StatusOr<std::vector<std::string>> List() override { return None(); }
   absl::Status Sync() override { return None(); }
   absl::StatusOr<std::unique_ptr<DirectoryLock>> Lock(std::string_view) override { return None(); }

@@ -2,8 +2,7 @@
 //
 // Threads:   one at a time. Ownership: owns its bytes. Blocking: never. Errors: none.
 // Why:       the unit of a disk is the sector. Those written since the last sync are marked and their safe bytes put
-// aside,
-//            so a sync, a write and a power cut cost what was touched and not the file; zeros cost nothing.
+//            aside, so a sync, a write and a power cut cost what was touched and not the file; zeros cost nothing.
 #pragma once
 
 #include <array>
