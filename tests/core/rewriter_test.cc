@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/run_liveness.h"
+#include "core/journal/segment_files.h"
 #include "tests/core/rewriter_world.h"
 
 namespace engram::testing {

@@ -1,6 +1,8 @@
 // What the rewriter is told of real spaces.
 #include "core/space_liveness.h"
 
+#include "core/journal/applied_watermark.h"
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -64,7 +66,7 @@ class SpaceLivenessTest : public ::testing::Test {
   SpaceRegistry registry_{4, false, &metrics_};
   Replica replica_{&registry_, std::make_shared<const Settings>()};
   AppliedWatermark applied_{&clock_};
-  SpaceLiveness liveness_{&registry_, &applied_, [] { return uint64_t{0}; }};
+  SpaceLiveness liveness_{&registry_, [this] { return applied_.through(); }, [] { return uint64_t{0}; }};
   uint64_t position_ = 0;
 };
 
