@@ -56,7 +56,7 @@ LONGEST_FILE = 400
 # Files that may be longer, each with its own bound.
 LONGER_FILES = {
     "tests/clients/cli_end_to_end_test.py": 460,
-    "tests/core/metrics/engine_metrics_test.cc": 446,
+    "tests/core/metrics/engine_metrics_test.cc": 460,
 }
 GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")
 

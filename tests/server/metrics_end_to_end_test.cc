@@ -113,6 +113,26 @@ class MetricsEndToEnd : public ::testing::Test {
     EXPECT_GT(Sum(id), least) << RowOf(id).name;
     AssertedMetrics().insert(id);
   }
+  void ExpectJournal() {
+    EXPECT_GT(Sum(MetricId::kJournalPayload), Sum(MetricId::kJournalRecords));
+    ExpectAbove(MetricId::kJournalBytes, Sum(MetricId::kJournalPayload));
+    const double syncs = Sum(MetricId::kJournalSyncs);
+    Expect(MetricId::kJournalSyncs, {}, syncs);
+    EXPECT_GE(syncs, 1);
+    EXPECT_LE(syncs, Sum(MetricId::kJournalRecords));
+    Expect(MetricId::kJournalSync, {}, syncs, "_count");
+    ExpectAbove(MetricId::kJournalSegments, 0);
+    ExpectAbove(MetricId::kJournalDisk, Sum(MetricId::kJournalBytes));
+    for (const MetricId id : {MetricId::kJournalPrepared, MetricId::kJournalSpares}) ExpectAbove(id, -1);
+    for (const MetricId id : {MetricId::kJournalWaiting, MetricId::kJournalDefects, MetricId::kJournalRewritten,
+                              MetricId::kJournalFreed}) {
+      Expect(id, {}, 0);
+      ExpectAbove(id, -1);  // tests/server/damage_test.cc and tests/core/rewriter_test.cc see what moves them.
+    }
+    // The one that the test asked for.
+    Expect(MetricId::kCheckpoints, {}, 1);
+    ExpectAbove(MetricId::kCheckpointBytes, 0);
+  }
   double Sum(MetricId id, const LabelList& labels = {}, const std::string& suffix = "") const {
     return page_.Sum(std::string(RowOf(id).name) + suffix, labels);
   }
@@ -207,6 +227,9 @@ TEST_F(MetricsEndToEnd, WhatWasSentIsWhatIsCounted) {
   }
   v1::GetStatusResponse status;
   ASSERT_TRUE(Call(daemon_.admin(), &v1::AdminService::Stub::GetStatus, v1::GetStatusRequest(), &status).ok());
+  v1::CheckpointResponse checkpoint;
+  ASSERT_TRUE(Call(daemon_.admin(), &v1::AdminService::Stub::Checkpoint, v1::CheckpointRequest(), &checkpoint).ok());
+  Scrape();
 
   uint64_t observations = 0, high = 0, rejected = 0, recalls = 0;
   for (const auto& [name, sent] : sent_) {
@@ -272,7 +295,7 @@ TEST_F(MetricsEndToEnd, WhatWasSentIsWhatIsCounted) {
   Expect(MetricId::kQueueCapacity, {}, 1000);
   Expect(MetricId::kActiveSessions, {}, 0);
   Expect(MetricId::kSpaces, {}, static_cast<double>(sent_.size()));
-  EXPECT_GT(Sum(MetricId::kJournalPayload), Sum(MetricId::kJournalRecords));
+  ExpectJournal();
 
   // Every frame took one buffer, the first of them a new one.
   EXPECT_EQ(Sum(MetricId::kPoolReuses) + Sum(MetricId::kPoolFallbacks), static_cast<double>(frames_));
@@ -289,7 +312,10 @@ TEST_F(MetricsEndToEnd, WhatWasSentIsWhatIsCounted) {
   ExpectAbove(MetricId::kProcessStart, 1e9);
   // The engine's own test leaves these to this one.
   for (const MetricRow& row : MetricRows()) {
-    if (!row.name.starts_with("process_") && !row.name.starts_with("engram_pool_")) continue;
+    if (!row.name.starts_with("process_") && !row.name.starts_with("engram_pool_") &&
+        !row.name.starts_with("engram_journal_") && !row.name.starts_with("engram_checkpoint")) {
+      continue;
+    }
     EXPECT_TRUE(AssertedMetrics().contains(row.id)) << row.name << " is moved and asserted by no test";
   }
   // A row that the daemon does not serve at all.
