@@ -101,7 +101,7 @@ class CliEndToEndTest(unittest.TestCase):
     def test_observed_recalled_got_forgotten(self):
         summary, = self.json("observe", self.space, self.file("notes.jsonl", notes(1000)))
         self.assertEqual((summary["accepted"], summary["refused"], summary["next_sequence"]), (1000, 0, 1001))
-        self.assertEqual(summary["durability"], "memory")
+        self.assertEqual(summary["durability"], "fsync")
 
         answer, = self.json("recall", self.space, "--vector", "[7, 1]", "-k", "3", "--content")
         self.assertEqual(answer["hits"][0]["id"], "n7")
@@ -204,9 +204,29 @@ class CliEndToEndTest(unittest.TestCase):
         self.assertRegex(text, r"(?m)^queue +\[\.*\] 0 of [\d,]+, pressure normal$")
 
     def test_without_data_on_disk_there_is_no_snapshot_and_no_checkpoint(self):
-        refused = self.run_engram("snapshot", os.path.join(self.folder, "copy"), code=1)
-        self.assertIn("there is nothing to make a snapshot of: the durability is MEMORY", refused.stderr)
-        self.assertIn("nothing to checkpoint", self.run_engram("checkpoint", code=1).stderr)
+        with Daemon(ENGRAMD, "durability.mode=memory") as daemon:
+            at = ["--address", daemon.address]
+            refused = self.run_engram("snapshot", os.path.join(self.folder, "copy"), *at, code=1)
+            self.assertIn("there is nothing to make a snapshot of: the durability is MEMORY", refused.stderr)
+            self.assertIn("nothing to checkpoint", self.run_engram("checkpoint", *at, code=1).stderr)
+
+    def test_a_snapshot_is_verified_restored_and_served(self):
+        self.run_engram("observe", self.space, stdin=notes(30))
+        self.run_engram("checkpoint")
+        copy, restored = os.path.join(self.folder, "copy"), os.path.join(self.folder, "restored")
+        self.run_engram("snapshot", copy)
+        self.run_engram("observe", self.space, stdin=lines({"id": "later", "embedding": [1, 1]}))
+        self.run_engram("verify", copy)
+        self.run_engram("restore", copy, restored)
+        dumped = self.run_engram("journal", "dump", restored, "--space", self.space)
+        self.assertIn(self.space, dumped.stdout)
+        with Daemon(ENGRAMD, "storage.directory=" + restored) as daemon:
+            at = ["--address", daemon.address]
+            self.assertIn("text 7", self.run_engram("get", self.space, "n7", *at).stdout)
+            self.assertIn("later", self.run_engram("get", self.space, "later", *at, code=1).stderr)
+            self.run_engram("observe", self.space, *at, stdin=lines({"id": "own", "embedding": [1, 1]}))
+        self.run_engram("verify", restored)
+        self.run_engram("verify", copy)
 
     def test_watching_status_ends_on_ctrl_c(self):
         watch = subprocess.Popen([ENGRAM, "status", "--watch", "--interval", "50ms"], stdout=subprocess.PIPE, text=True,

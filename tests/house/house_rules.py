@@ -55,7 +55,7 @@ BANNED = [
 LONGEST_FILE = 400
 # Files that may be longer, each with its own bound.
 LONGER_FILES = {
-    "tests/clients/cli_end_to_end_test.py": 460,
+    "tests/clients/cli_end_to_end_test.py": 470,
     "tests/core/metrics/engine_metrics_test.cc": 460,
 }
 GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")

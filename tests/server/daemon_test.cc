@@ -119,7 +119,7 @@ TEST_F(DaemonTest, TellsItsStatus) {
   const v1::GetStatusResponse status = StatusOf(daemon.admin());
   EXPECT_NE(status.version(), "");
   EXPECT_EQ(status.profile(), "low_latency");
-  EXPECT_EQ(status.durability(), v1::DURABILITY_MEMORY);
+  EXPECT_EQ(status.durability(), v1::DURABILITY_FSYNC);
   EXPECT_FALSE(status.draining());
   EXPECT_GT(status.started_at_us(), 1'600'000'000'000'000);
   EXPECT_GT(status.uptime_us(), 0);
@@ -181,8 +181,10 @@ TEST_F(DaemonTest, DrainsAndAdmitsAgain) {
   EXPECT_EQ(again.ReadStarted().next_sequence(), 101u);
 }
 
-TEST_F(DaemonTest, AnswersWhatIsNotThereYet) {
-  TestDaemon daemon;
+TEST_F(DaemonTest, AnswersWhatIsNotThere) {
+  Settings in_memory = TestSettings();
+  in_memory.durability_mode = "memory";
+  TestDaemon daemon(in_memory);
   v1::CheckpointResponse checkpoint;
   EXPECT_EQ(Call(daemon.admin(), &Admin::Checkpoint, {}, &checkpoint).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
@@ -205,7 +207,9 @@ TEST_F(DaemonTest, AnswersWhatIsNotThereYet) {
 
 TEST_F(DaemonTest, ReloadsWhatCanChangeAndNothingWhenThereAreFaults) {
   std::string yaml;
+  TempDirectory storage;
   Settings settings = TestSettings();
+  settings.storage_directory = storage / "data";
   TestDaemon daemon(settings, [&] {
     LoadResult result = LoadConfigText("engram.yaml", yaml, {.cores = 64});
     if (result.ok()) {

@@ -58,7 +58,7 @@ TEST_F(MemoryServiceTest, KeepsAnObservationAsItWasSent) {
   EXPECT_EQ(observed.ids(0), "a");
   EXPECT_NE(observed.ids(1), "");
   EXPECT_EQ(observed.level(), v1::ACK_LEVEL_DURABLE);
-  EXPECT_EQ(observed.durability(), v1::DURABILITY_MEMORY);
+  EXPECT_EQ(observed.durability(), v1::DURABILITY_FSYNC);
   EXPECT_NE(observed.token().position(), 0u);
 
   v1::RecallRequest cue = Cue("notes", {1, 0.1f, 0}, 2);

@@ -48,7 +48,8 @@ TEST(MetricsExporter, EveryRowHasItsHelpAndType) {
   metrics.AddGaugeSource(ProcessGauges());
   metrics.AddGaugeSource([](const GaugeSink& sink) {
     for (const MetricRow& row : MetricRows()) {
-      if (row.type == MetricType::kGauge && !row.name.starts_with("process_")) sink(row.id, {}, 0, 1);
+      const bool read = row.type == MetricType::kGauge || row.type == MetricType::kSampledCounter;
+      if (read && !row.name.starts_with("process_")) sink(row.id, {}, 0, 1);
     }
   });
   const auto exporter = StartOn(metrics);

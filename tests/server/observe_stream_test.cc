@@ -43,7 +43,7 @@ TEST_F(ObserveStreamTest, TellsWhatItTakesAndAcknowledgesAll) {
   const v1::StreamStarted started = stream.ReadStarted();
   EXPECT_EQ(started.stream_id(), "mine");
   EXPECT_EQ(started.next_sequence(), 1u);
-  EXPECT_EQ(started.durability(), v1::DURABILITY_MEMORY);
+  EXPECT_EQ(started.durability(), v1::DURABILITY_FSYNC);
   EXPECT_EQ(started.limits().max_batch_observations(), 4096u);
   EXPECT_EQ(started.limits().max_message_bytes(), 16777216u);
   EXPECT_EQ(started.limits().max_content_bytes(), 65536u);

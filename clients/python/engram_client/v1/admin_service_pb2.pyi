@@ -35,7 +35,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ["draining", "durability", "grpc_address", "lanes", "link_backlog", "metrics_address", "observations_live", "observations_total", "observe_latency", "pressure", "profile", "queue_capacity", "queue_depth", "recall_latency", "recalls_total", "recalls_waiting", "rejected_total", "resident_bytes", "spaces", "started_at_us", "streams", "uptime_us", "version"]
+    __slots__ = ["draining", "durability", "grpc_address", "lanes", "link_backlog", "metrics_address", "observations_live", "observations_total", "observe_latency", "pressure", "profile", "queue_capacity", "queue_depth", "recall_latency", "recalls_total", "recalls_waiting", "recovered", "rejected_total", "resident_bytes", "spaces", "started_at_us", "streams", "uptime_us", "version"]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
     GRPC_ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +52,7 @@ class GetStatusResponse(_message.Message):
     RECALLS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     RECALLS_WAITING_FIELD_NUMBER: _ClassVar[int]
     RECALL_LATENCY_FIELD_NUMBER: _ClassVar[int]
+    RECOVERED_FIELD_NUMBER: _ClassVar[int]
     REJECTED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     RESIDENT_BYTES_FIELD_NUMBER: _ClassVar[int]
     SPACES_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +76,7 @@ class GetStatusResponse(_message.Message):
     recall_latency: LatencySummary
     recalls_total: int
     recalls_waiting: int
+    recovered: float
     rejected_total: int
     resident_bytes: int
     spaces: int
@@ -82,7 +84,7 @@ class GetStatusResponse(_message.Message):
     streams: int
     uptime_us: int
     version: str
-    def __init__(self, version: _Optional[str] = ..., started_at_us: _Optional[int] = ..., uptime_us: _Optional[int] = ..., profile: _Optional[str] = ..., durability: _Optional[_Union[_observation_pb2.Durability, str]] = ..., draining: bool = ..., queue_depth: _Optional[int] = ..., queue_capacity: _Optional[int] = ..., pressure: _Optional[_Union[_observation_pb2.PressureLevel, str]] = ..., lanes: _Optional[_Iterable[_Union[LaneStatus, _Mapping]]] = ..., recalls_waiting: _Optional[int] = ..., streams: _Optional[int] = ..., spaces: _Optional[int] = ..., observations_live: _Optional[int] = ..., link_backlog: _Optional[int] = ..., observations_total: _Optional[int] = ..., rejected_total: _Optional[int] = ..., recalls_total: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., observe_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., recall_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., grpc_address: _Optional[str] = ..., metrics_address: _Optional[str] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., started_at_us: _Optional[int] = ..., uptime_us: _Optional[int] = ..., profile: _Optional[str] = ..., durability: _Optional[_Union[_observation_pb2.Durability, str]] = ..., draining: bool = ..., recovered: _Optional[float] = ..., queue_depth: _Optional[int] = ..., queue_capacity: _Optional[int] = ..., pressure: _Optional[_Union[_observation_pb2.PressureLevel, str]] = ..., lanes: _Optional[_Iterable[_Union[LaneStatus, _Mapping]]] = ..., recalls_waiting: _Optional[int] = ..., streams: _Optional[int] = ..., spaces: _Optional[int] = ..., observations_live: _Optional[int] = ..., link_backlog: _Optional[int] = ..., observations_total: _Optional[int] = ..., rejected_total: _Optional[int] = ..., recalls_total: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., observe_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., recall_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., grpc_address: _Optional[str] = ..., metrics_address: _Optional[str] = ...) -> None: ...
 
 class InjectFaultRequest(_message.Message):
     __slots__ = ["fault"]
