@@ -98,6 +98,14 @@ std::string Ledger::Found(const std::string& space, const std::string& id, const
   return "";
 }
 
+bool Ledger::EverSent(const std::string& space, const v1::Observation& found) const {
+  const uint64_t version = VersionIn(found.content());
+  const v1::Observation right = ObservationOf(space, found.id(), version);
+  const bool same = found.content() == right.content() &&
+                    (found.embedding_f32().empty() || found.embedding_f32() == right.embedding_f32());
+  return same && version != 0 && version <= LastSent(space, found.id());
+}
+
 std::vector<std::string> Ledger::Ids(const std::string& space) const {
   MutexLock lock(mu_);
   std::vector<std::string> ids;

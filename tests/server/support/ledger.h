@@ -43,6 +43,10 @@ class Ledger {
   std::string Found(const std::string& space, const std::string& id, const v1::Observation* found)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // The observation is, byte by byte, one that was once sent into the space under its id; an embedding that is not
+  // there is not compared. For directories where something may be lost: an older version may show itself again.
+  bool EverSent(const std::string& space, const v1::Observation& found) const ABSL_LOCKS_EXCLUDED(mu_);
+
   // Of the space, in order.
   std::vector<std::string> Ids(const std::string& space) const ABSL_LOCKS_EXCLUDED(mu_);
   // The version that is there for certain and which nothing under way can change; 0: none such.
