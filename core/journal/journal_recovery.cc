@@ -149,7 +149,8 @@ absl::Status SegmentedJournal::LoadSegment(const std::string& name, std::optiona
     return absl::OkStatus();
   }
   auto footer = ReadFooter(*file, *header);
-  if (footer.ok() && (!next || footer->last_position + 1 >= *next)) {
+  // Where a whole footer ends before the next segment, what lay between is missing, and this one has all it ever had.
+  if (footer.ok()) {
     ENGRAM_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
     last_.store(footer->last_position, std::memory_order_release);
     auto segment = std::make_shared<Segment>(name, std::move(file), *header, *std::move(footer), size, /*sealed=*/true);

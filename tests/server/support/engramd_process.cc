@@ -1,6 +1,7 @@
 #include "tests/server/support/engramd_process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <fstream>
 
 #include "core/base/check.h"
 
@@ -96,6 +98,23 @@ bool EngramdProcess::AwaitLog(const std::string& text) {
 }
 
 void EngramdProcess::Signal(int signal) const { kill(pid_, signal); }
+
+std::optional<uint64_t> EngramdProcess::BytesRead() const {
+  std::ifstream io("/proc/" + std::to_string(pid_) + "/io");
+  std::string name;
+  uint64_t value = 0;
+  while (io >> name >> value) {
+    if (name == "rchar:") return value;
+  }
+  return std::nullopt;
+}
+
+void EngramdProcess::KillOnceItHasRead(uint64_t bytes) const {
+  pollfd said{.fd = out_fd_, .events = POLLIN, .revents = 0};
+  while (BytesRead().value_or(bytes) < bytes && poll(&said, 1, 0) == 0) {
+  }
+  kill(pid_, SIGKILL);
+}
 
 int EngramdProcess::AwaitExit() {
   if (exit_) return *exit_;

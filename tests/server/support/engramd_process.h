@@ -25,6 +25,11 @@ class EngramdProcess {
   std::string metrics_address;
 
   void Signal(int signal) const;
+  // Bytes it has read from files so far, its libraries among them; nothing when the system does not tell.
+  std::optional<uint64_t> BytesRead() const;
+  // Kills it once it has read that much, or has something to say on stdout, whichever is first. For dying in the middle
+  // of a start, at a place that a seed can choose. Does not await its exit.
+  void KillOnceItHasRead(uint64_t bytes) const;
   // Its exit code, or 128 + the signal it died of. Blocks.
   int AwaitExit();
   // What it has written, once it has ended.
