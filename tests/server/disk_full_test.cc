@@ -96,20 +96,20 @@ class DiskFull : public ::testing::Test {
     check.OwnVectors("s", 50);
   }
 
-  SmallDisk disk_{24};
+  SmallDisk disk_{12};
   Ledger ledger_;
-  std::mt19937_64 random_{24};
+  std::mt19937_64 random_{12};
   uint64_t next_ = 0;
   std::unique_ptr<EngramdProcess> engramd_;
   std::unique_ptr<Stub> stub_;
 };
 
 TEST_F(DiskFull, BelowTheHardMarkIsRefusedInWordsAndTakenAgainWhenThereIsRoom) {
-  Start("10MiB", "5MiB");
+  Start("6MiB", "3MiB");
   StreamClient stream(*stub_);
   stream.SendStart("s", "listener");
   v1::ObserveResponse response;
-  // 24 MiB are full long before a hundred thousand.
+  // 12 MiB are full long before a hundred thousand.
   while (response.rejected_size() == 0 && next_ < 100'000) ASSERT_TRUE(Observe(&response).ok());
   ASSERT_GT(response.rejected_size(), 0);
   EXPECT_EQ(response.rejected(0).code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
@@ -120,12 +120,12 @@ TEST_F(DiskFull, BelowTheHardMarkIsRefusedInWordsAndTakenAgainWhenThereIsRoom) {
   CheckAll();
 
   Kill();
-  Start("10MiB", "5MiB");
+  Start("6MiB", "3MiB");
   CheckAll();
   ASSERT_TRUE(Observe(&response).ok());
   EXPECT_GT(response.rejected_size(), 0);
 
-  disk_.Resize(64);
+  disk_.Resize(48);
   // The disk is looked at every 100 ms: soon, and without anybody's doing, all of a request is taken.
   for (int i = 0; i < 1000 && response.rejected_size() > 0; ++i) ASSERT_TRUE(Observe(&response).ok());
   EXPECT_EQ(response.rejected_size(), 0);
@@ -145,7 +145,7 @@ TEST_F(DiskFull, ToTheLastByteMakesWritesWaitAndRecallsGoOn) {
   LedgerCheck check{*stub_, ledger_, random_};
   check.OwnVectors("s", 50);
 
-  disk_.Resize(64);
+  disk_.Resize(48);
   // Behind what waits.
   ASSERT_TRUE(Observe(&response).ok());
   EXPECT_EQ(response.accepted(), 100u);
@@ -164,7 +164,7 @@ TEST_F(DiskFull, ToTheLastByteLosesNothingToAKillAndStartsAgain) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED) << status.error_message();
   Kill();
   // Whether there is room for a start on a disk that is full is not promised; that nothing is lost is.
-  disk_.Resize(64);
+  disk_.Resize(48);
   Start("0", "0");
   CheckAll();
   ASSERT_TRUE(Observe(&response).ok());

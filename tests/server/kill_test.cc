@@ -183,6 +183,8 @@ class Life {
     EXPECT_EQ(engramd_->AwaitExit(), 0) << engramd_->err();
     Begin();
     engramd_->Signal(SIGKILL);
+    std::printf("%llu kills under load, %d before it was ready\n", static_cast<unsigned long long>(rounds_),
+                died_starting_);
     for (const auto& stream : streams_) {
       stream->Abandon();
       std::printf("%s: %llu sequences, all durable\n", stream->space().c_str(),
@@ -197,6 +199,7 @@ class Life {
       EngramdProcess dies(arguments_);
       dies.KillOnceItHasRead(random_() % start_bytes_);
       EXPECT_EQ(dies.AwaitExit(), 128 + SIGKILL) << dies.err();
+      died_starting_ += dies.out().empty() ? 1 : 0;
     }
   }
 
@@ -277,6 +280,7 @@ class Life {
   std::unique_ptr<Stub> stub_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
   uint64_t start_bytes_ = 0;
+  int died_starting_ = 0;
 };
 
 TEST(Kill, LosesNothingThatWasAcknowledgedAndInventsNothing) {
