@@ -72,7 +72,12 @@ absl::Status Storage::Recover(Engine& engine) {
   }
   teller.join();
   ENGRAM_RETURN_IF_ERROR(report.status());
-  for (const JournalDefect& defect : report->defects) LogError(defect.Render());
+  constexpr size_t kNamed = 20;
+  for (size_t i = 0; i < std::min(kNamed, report->defects.size()); ++i) LogError(report->defects[i].Render());
+  if (report->defects.size() > kNamed) {
+    LogError(fmt::format("and {} more places are damaged: engram verify {} names them all",
+                         report->defects.size() - kNamed, directory_->path()));
+  }
   if (report->position > 0) {
     LogInfo(fmt::format("recovered {} through position {}: {}, {} records with {} observations replayed, {} MB in {:.2f} s",
                         directory_->path(), report->position,
