@@ -18,7 +18,7 @@ class PowerCutClients {
 
  protected:
   explicit PowerCutClients(uint64_t seed) : world_(seed) {}
-  ~PowerCutClients() { clients_.clear(); }
+  ~PowerCutClients() { Disconnect(); }
 
   struct Client {
     Waker waker;
@@ -31,6 +31,10 @@ class PowerCutClients {
   static bool Failed() { return ::testing::Test::HasFailure(); }
   uint64_t Below(uint64_t n) { return world_.Below(n); }
 
+  void Disconnect() {
+    clients_.clear();
+    late_.clear();
+  }
   // Before the model of the space changes. Where acknowledgements run ahead of the disk, a cut may go back to here.
   void Remember(const std::string& space) {
     if (!world_.synced()) history_[space].push_back(models_[space]);
@@ -207,7 +211,12 @@ class PowerCutClients {
     if (models_[space].there || !world_.Alive()) return;
     // What was queued finds the space gone.
     if (at_once && Below(2) == 0) world_.Work();
-    for (const std::string& name : Streams()) clients_.erase(space + name);
+    for (const std::string& name : Streams()) {
+      auto client = clients_.extract(space + name);
+      // Some do not notice for a while, and pin the space.
+      if (!client.empty() && Below(2) == 0) late_.push_back(std::move(client));
+    }
+    if (Below(3) == 0) late_.clear();
   }
 
   void Forget(const std::string& space) {
@@ -289,7 +298,8 @@ class PowerCutClients {
   std::optional<std::pair<std::string, std::vector<SpaceModel>>> pending_;
   // What the space was since everything was synced; empty where acknowledgements do not run ahead.
   std::map<std::string, std::vector<SpaceModel>> history_;
-  std::map<std::string, Client> clients_;  // By space and stream.
+  std::map<std::string, Client> clients_;                       // By space and stream.
+  std::vector<std::map<std::string, Client>::node_type> late_;  // Of spaces that are gone.
   uint64_t versions_ = 0;
 };
 

@@ -53,7 +53,7 @@ class PowerCutRun : public PowerCutClients {
       world_.disk().Cut(Below(UINT64_MAX));
     }
     story += fmt::format("operation {}: {}\n", world_.disk().operations(), world_.disk().cut_at());
-    clients_.clear();
+    Disconnect();
     world_.End();
     if (!world_.disk().powered()) world_.disk().PowerOn(Below(UINT64_MAX));
   }
@@ -147,7 +147,7 @@ class PowerCutRun : public PowerCutClients {
     for (const char* space : kSpaces) Drain(space);
     history_.clear();
     for (const char* space : kSpaces) Check(space, world_.See(space));
-    clients_.clear();
+    Disconnect();
     world_.End();
     ASSERT_TRUE(world_.Begin());
     for (const char* space : kSpaces) Check(space, world_.See(space));
