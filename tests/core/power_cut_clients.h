@@ -259,7 +259,7 @@ class PowerCutClients {
       const TestObservation& o = frame.emplace_back(AnyObservation(Below(2) == 0 ? "x" : Streams()[Below(3)], ids));
       // They may come into several records.
       after.push_back(after.back());
-      after.back().kept[o.id] = {o};
+      after.back().Keep(o);
     }
     after.erase(after.begin());
     Try(space, std::move(after), [&]() -> absl::Status {
@@ -282,13 +282,13 @@ class PowerCutClients {
   void Bury() {
     world_.Work();
     if (!world_.Alive()) return;
-    world_.AwaitApplied();
     const absl::Status status = world_.engine().Housekeep();
     world_.journal().Settle();
     if (!world_.Alive()) return;
     EXPECT_TRUE(status.ok()) << status;
     for (auto& [space, model] : models_) {
       Remember(space);
+      model.perhaps.clear();
       for (auto& [id, kept] : model.kept) kept.buried |= !kept.Live(world_.now_us());
     }
   }

@@ -50,9 +50,12 @@ struct SpaceModel {
   uint32_t ef_search = 0;
   std::map<std::string, KeptObservation> kept;  // The last version of each id, expired or not.
   std::map<std::string, StreamModel> streams;
+  // Had expired when a start could have shown whether they were there.
+  std::multimap<std::string, std::string> perhaps;
 
-  bool Quiet() const {
-    return std::all_of(streams.begin(), streams.end(), [](const auto& entry) { return entry.second.ahead.empty(); });
+  void Keep(const TestObservation& observation) {
+    kept[observation.id] = {observation};
+    perhaps.erase(observation.id);
   }
   // The client was told, or a start showed, that the stream is there up to `through`.
   void Acknowledge(const std::string& name, uint64_t through) {
@@ -60,7 +63,7 @@ struct SpaceModel {
     size_t done = 0;
     while (done < stream.ahead.size() && stream.ahead[done].sequence <= through) {
       SentObservation& sent = stream.ahead[done++];
-      if (sent.valid) kept[sent.observation.id] = {sent.observation};
+      if (sent.valid) Keep(sent.observation);
     }
     stream.ahead.erase(stream.ahead.begin(), stream.ahead.begin() + static_cast<ptrdiff_t>(done));
     stream.acknowledged = std::max(stream.acknowledged, through);

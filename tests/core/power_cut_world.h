@@ -8,7 +8,6 @@
 #include <cmath>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -94,6 +93,7 @@ class PowerCutWorld {
     floor_ = report_.checkpoint.position;
     checkpoint_of_.reset();
     from_checkpoint_ = !report_.checkpoint.name.empty();
+    journal_->SetApplied([this] { return engine_->applied_through(); });
     engine_->Start();
     // What is not attached is not saved.
     AttachGraphs(std::move(report_.checkpoint), {}, [this](const auto& space) { engine_->ScheduleLinking(space); });
@@ -121,18 +121,12 @@ class PowerCutWorld {
     journal_->Settle();
   }
   void RunOneTask() { executor_->RunOne(); }
-  // Everything committed is applied.
-  void AwaitApplied() {
-    while (engine_->applied_through() < journal_->committed()) std::this_thread::yield();
-  }
   // The moment from which on spaces are looked at, and may be ahead of when they are.
   void BeginCheckpoint() {
-    AwaitApplied();
     if (!checkpoint_of_) checkpoint_of_ = engine_->applied_through();
   }
   void Checkpoint() {
     if (Below(2) == 0) journal_->Settle();
-    AwaitApplied();
     const uint64_t position = std::exchange(checkpoint_of_, std::nullopt).value_or(engine_->applied_through());
     const auto written = WriteCheckpoint(position, engine_->registry(), journal_->segmented(), {.clock = &clock_});
     EXPECT_TRUE(written.ok() || !Alive()) << written.status();

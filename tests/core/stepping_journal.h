@@ -9,10 +9,13 @@
 // Why:       then every file operation of an engine comes from the test's own thread, and a seed replays it.
 #pragma once
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -29,10 +32,12 @@ class SteppingJournal final : public Journal, public CommitSink {
       : journal_(std::move(journal)), observer_(observer), random_(seed) {}
 
   SegmentedJournal& segmented() { return *journal_; }
-  // The last position that is committed; of what was there before the start, all.
-  uint64_t committed() const { return committed_; }
   // Of the space of that name as it is in the committed log.
   const Marks& Promised(const std::string& space) { return promised_[space]; }
+
+  // Applied up to where; what is committed is waited for, or a seed would not say what has expired before it was
+  // replaced.
+  void SetApplied(std::function<uint64_t()> applied) { applied_ = std::move(applied); }
 
   // Does all there is to do.
   void Settle() {
@@ -81,6 +86,7 @@ class SteppingJournal final : public Journal, public CommitSink {
       }
     }
     sink_->Committed(records);
+    while (applied_() < committed_) std::this_thread::yield();
   }
 
  private:
@@ -94,6 +100,7 @@ class SteppingJournal final : public Journal, public CommitSink {
   const RememberingObserver* const observer_;
   std::mt19937_64 random_;
   CommitSink* sink_ = nullptr;
+  std::function<uint64_t()> applied_;
   uint64_t committed_ = 0;
   std::map<uint64_t, Appended> appended_;  // And not committed.
   std::map<std::string, Marks> promised_;
