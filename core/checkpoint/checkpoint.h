@@ -11,7 +11,8 @@
 // Blocking:  I/O. WriteCheckpoint holds a space's writer mutex for a few reads, and keeps the pace it is given.
 // Errors:    of loading: DATA_LOSS and FAILED_PRECONDITION, naming file and offset, when it is damaged, of another
 //            journal or ahead of this one; RESOURCE_EXHAUSTED when memory is out. The registry is as before. Of
-//            writing: those of the files, CANCELLED; then the checkpoint before stands.
+//            writing: those of the files, UNAVAILABLE (the log waits for room), CANCELLED; then the checkpoint before
+//            stands.
 // Why:       docs/durability.md. Whoever drops tombstones from the journal must keep those beyond the checkpoint's
 //            position.
 #pragma once

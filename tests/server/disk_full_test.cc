@@ -105,7 +105,8 @@ class DiskFull : public ::testing::Test {
 };
 
 TEST_F(DiskFull, BelowTheHardMarkIsRefusedInWordsAndTakenAgainWhenThereIsRoom) {
-  Start("6MiB", "3MiB");
+  // Far enough from the last byte: the marks are looked at ten times a second, and meanwhile the disk fills on.
+  Start("9MiB", "7MiB");
   StreamClient stream(*stub_);
   stream.SendStart("s", "listener");
   v1::ObserveResponse response;
