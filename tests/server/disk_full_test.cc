@@ -121,7 +121,7 @@ TEST_F(DiskFull, BelowTheHardMarkIsRefusedInWordsAndTakenAgainWhenThereIsRoom) {
   CheckAll();
 
   Kill();
-  Start("6MiB", "3MiB");
+  Start("9MiB", "7MiB");
   CheckAll();
   ASSERT_TRUE(Observe(&response).ok());
   EXPECT_GT(response.rejected_size(), 0);
