@@ -69,7 +69,8 @@ class EngineLimits : public Surroundings, public EngineFixture {
     return ids;
   }
   uint64_t Refused(RejectReason reason) {
-    const auto& family = metrics().Collect()[static_cast<size_t>(MetricId::kRejected)];
+    const auto families = metrics().Collect();
+    const Metrics::Family& family = families[static_cast<size_t>(MetricId::kRejected)];
     double sum = 0;
     for (const Metrics::Sample& sample : family.samples) {
       const std::string_view word = SecondLabelValues(LabelSet::kSpaceReason)[SecondOf(reason)];
