@@ -178,8 +178,8 @@ void Storage::RewriteSome() {
     LogWarning(fmt::format("segments were not rewritten: {}", std::string(rewrote.status().message())));
   } else if (*rewrote) {
     const Rewriter::Reading now = rewriter_->Read();
-    LogInfo(fmt::format("{} segments rewritten, {} MB given back", now.segments_rewritten - before.segments_rewritten,
-                        (now.bytes_freed - before.bytes_freed) >> 20));
+    LogInfo(fmt::format("{} segments rewritten, {:.1f} MB given back", now.segments_rewritten - before.segments_rewritten,
+                        static_cast<double>(now.bytes_freed - before.bytes_freed) / 1e6));
   }
 }
 
