@@ -56,7 +56,9 @@ absl::StatusOr<RecoveryReport> Recover(Engine& engine, SegmentedJournal& journal
   }
   // Before the log goes on: one that is ahead of it now would seem to fit once the log has grown.
   if (journal.checkpoint() != report.checkpoint.name) {
-    ENGRAM_RETURN_IF_ERROR(journal.SetCheckpoint(report.checkpoint.name));
+    // On a full disk the manifest goes on naming one that is removed here: the next start says so, and loses nothing.
+    const absl::Status named = journal.SetCheckpoint(report.checkpoint.name);
+    if (!named.ok() && !absl::IsResourceExhausted(named)) return named;
   }
   ENGRAM_RETURN_IF_ERROR(RemoveCheckpoints(journal.directory(), report.checkpoint.name));
 

@@ -204,6 +204,7 @@ Daemon::Leftovers Daemon::Stop(Duration bound) {
   const MonotonicTime deadline = clock_.Now() + bound;
   if (!server_) return {};
   server_->GetHealthCheckService()->SetServingStatus(false);
+  if (storage_) storage_->RequestStop();
   memory_service_->StopTakingStreams();
   engine_->StopAdmitting();
   Leftovers left;

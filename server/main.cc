@@ -32,6 +32,7 @@ namespace {
 constexpr int kExitUsage = 64;
 constexpr int kExitUnavailable = 69;
 constexpr int kExitInternal = 70;
+constexpr int kExitIoError = 74;
 // The drain's bound passed before everything accepted was finished.
 constexpr int kExitLeftovers = 1;
 
@@ -48,10 +49,11 @@ constexpr const char* kFooter = R"(Examples:
   engramd --config engram.yaml --check-config
   ENGRAM_NUM_WORKERS=2 engramd --print-config    each value with where it comes from
 
-Signals: SIGTERM and SIGINT finish what was accepted, within server.drain_timeout, and exit; a second one exits at once.
+Signals: SIGTERM and SIGINT end a start at once; later they finish what was accepted, within server.drain_timeout, and exit; a second one exits at once.
   SIGHUP reads the configuration again and logs what is in force now and what needs a restart.
 Exit codes: 0 stopped, everything accepted was finished; 1 stopped, server.drain_timeout passed first;
-  64 wrong usage; 69 an address cannot be listened on; 70 internal error; 74 the journal cannot be written or synced;
+  64 wrong usage; 69 an address cannot be listened on; 70 internal error; 74 the data directory cannot be used (another
+  daemon has it, a newer version made it, it cannot be read) or the journal cannot be written or synced;
   78 bad configuration;
   128 + signal, ended by a second signal.)";
 
@@ -228,10 +230,22 @@ int Run(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
-  auto started = Daemon::Start({.settings = loaded.settings, .load = [&] { return LoadConfig(arguments.load); }});
+  absl::StatusOr<std::unique_ptr<Daemon>> started = absl::UnknownError("not started");
+  {
+    // Recovery may take long and has nothing that must be finished, so a start can be ended at any time.
+    std::jthread watcher([&] {
+      for (int signal = Await(signals); signal != kDrained; signal = Await(signals)) {
+        if (signal == SIGHUP) continue;
+        LogInfo(fmt::format("{}: exiting before the start is over", strsignal(signal)));
+        ExitAtOnce(128 + signal);
+      }
+    });
+    started = Daemon::Start({.settings = loaded.settings, .load = [&] { return LoadConfig(arguments.load); }});
+    pthread_kill(watcher.native_handle(), kDrained);
+  }
   if (!started.ok()) {
     LogError(std::string(started.status().message()));
-    return started.status().code() == absl::StatusCode::kUnavailable ? kExitUnavailable : kExitInternal;
+    return started.status().code() == absl::StatusCode::kUnavailable ? kExitUnavailable : kExitIoError;
   }
   std::unique_ptr<Daemon> daemon = *std::move(started);
   LogInfo(fmt::format("engramd {} runs, profile {}", Version(), loaded.settings.profile));

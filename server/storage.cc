@@ -110,15 +110,17 @@ void Storage::StartUpkeep(Engine& engine) {
   upkeep_ = std::jthread([this, &engine](const std::stop_token& stop) { RunUpkeep(engine, stop); });
 }
 
-void Storage::StopUpkeep() {
+void Storage::RequestStop() {
   if (!upkeep_.joinable()) return;
   upkeep_.request_stop();
   rewriter_->RequestStop();
-  {
-    MutexLock lock(mu_);
-    stop_.NotifyAll();
-  }
-  upkeep_.join();
+  MutexLock lock(mu_);
+  stop_.NotifyAll();
+}
+
+void Storage::StopUpkeep() {
+  RequestStop();
+  if (upkeep_.joinable()) upkeep_.join();
 }
 
 bool Storage::Pause(const std::stop_token& stop) {
@@ -134,9 +136,12 @@ void Storage::RunUpkeep(Engine& engine, const std::stop_token& stop) {
   for (const JournalDefect& defect : defects) LogError(defect.Render());
   attached_.store(true, std::memory_order_release);
   while (Pause(stop)) {
-    if (CheckpointDue()) {
+    if (CheckpointDue() && clock_->Now() >= checkpoint_again_) {
       const auto written = Checkpoint(engine, settings_.storage_rewrite_rate);
-      if (!written.ok()) LogError(fmt::format("no checkpoint was written: {}", std::string(written.status().message())));
+      if (!written.ok() && !absl::IsCancelled(written.status())) {
+        LogError(fmt::format("no checkpoint was written: {}", std::string(written.status().message())));
+        checkpoint_again_ = clock_->Now() + std::chrono::minutes(1);
+      }
     }
     RewriteSome();
   }
@@ -149,10 +154,20 @@ bool Storage::CheckpointDue() const {
                            std::max(least, checkpoint_bytes_.load(std::memory_order_relaxed));
 }
 
+absl::Status Storage::CheckpointFits() const {
+  ENGRAM_ASSIGN_OR_RETURN(const DiskSpace space, directory_->Space());
+  const uint64_t size = checkpoint_bytes_.load(std::memory_order_relaxed);
+  if (space.free_bytes >= size + settings_.storage_hard_free_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      fmt::format("{} has {} bytes free, the last checkpoint took {} and storage.hard_free_bytes keeps {}",
+                  directory_->path(), space.free_bytes, size, settings_.storage_hard_free_bytes));
+}
+
 absl::StatusOr<Token> Storage::Checkpoint(Engine& engine, uint64_t bytes_per_second) {
   if (!attached_.load(std::memory_order_acquire)) {
     return absl::UnavailableError("the graphs of the last checkpoint are still being attached");
   }
+  ENGRAM_RETURN_IF_ERROR(CheckpointFits());
   MutexLock lock(work_mu_);
   const uint64_t appended = appended_since_checkpoint_.load(std::memory_order_relaxed);
   ENGRAM_ASSIGN_OR_RETURN(const WrittenCheckpoint written,
@@ -193,11 +208,17 @@ absl::StatusOr<SnapshotOutcome> Storage::Snapshot(const std::string& path) {
   if (!there.empty()) {
     return absl::FailedPreconditionError(fmt::format("directory '{}' is not empty, it has '{}'", path, there.front()));
   }
+  const auto linked = journal_->LinkInto(*target);
+  if (!linked.ok()) {
+    // Half a snapshot is none, and its links would keep files from being given back.
+    const auto half = target->List();
+    for (const std::string& name : half.ok() ? *half : std::vector<std::string>()) target->Remove(name).IgnoreError();
+    return linked.status();
+  }
   SnapshotOutcome outcome;
-  ENGRAM_ASSIGN_OR_RETURN(const SegmentedJournal::Linked linked, journal_->LinkInto(*target));
-  outcome.token = {journal_->id(), linked.through};
-  outcome.segments = linked.segments;
-  outcome.bytes = linked.bytes;
+  outcome.token = {journal_->id(), linked->through};
+  outcome.segments = linked->segments;
+  outcome.bytes = linked->bytes;
   return outcome;
 }
 

@@ -45,7 +45,9 @@ class Storage final : public JournalObserver {
   double recovered() const { return progress_.fraction(); }
 
   void StartUpkeep(Engine& engine);
-  // Ends what is under way, without effect.
+  // What is under way ends soon, without effect; nothing else begins.
+  void RequestStop() ABSL_LOCKS_EXCLUDED(mu_);
+  // Waits for that.
   void StopUpkeep() ABSL_LOCKS_EXCLUDED(mu_);
 
   // UNAVAILABLE while graphs are being attached. `bytes_per_second` 0: as fast as it goes.
@@ -69,6 +71,8 @@ class Storage final : public JournalObserver {
   // False: the storage is being stopped.
   bool Pause(const std::stop_token& stop) ABSL_LOCKS_EXCLUDED(mu_);
   bool CheckpointDue() const;
+  // RESOURCE_EXHAUSTED when a checkpoint could push the disk below storage.hard_free_bytes.
+  absl::Status CheckpointFits() const;
   void RewriteSome() ABSL_LOCKS_EXCLUDED(work_mu_);
 
   // Constant after Open or Recover.
@@ -89,6 +93,7 @@ class Storage final : public JournalObserver {
   std::atomic<uint64_t> checkpoint_position_{0};
   std::atomic<uint64_t> checkpoints_{0};
   std::atomic<bool> attached_{false};
+  MonotonicTime checkpoint_again_{};  // The upkeep's: not before, after one that failed.
 
   // One at a time: checkpoints and rewriting. A checkpoint's position is the floor of what rewriting may drop.
   Mutex work_mu_;

@@ -12,6 +12,8 @@ namespace {
 // When sealing failed for want of room, and to look whether readers have left a replaced segment.
 constexpr Duration kAgain{250'000};
 
+absl::Status Unsealable() { return absl::UnavailableError("the journal is closed or waits for room on the disk"); }
+
 }  // namespace
 
 bool SegmentedJournal::KeepStep(MonotonicTime* next) {
@@ -28,8 +30,12 @@ bool SegmentedJournal::KeepStep(MonotonicTime* next) {
     // Then the next start reads its records instead of the footer; and meanwhile there may be room again.
     if (absl::IsResourceExhausted(status)) {
       *next = clock_->Now() + kAgain;
+      seal_waits_.store(true);
+      MutexLock lock(mu_);
+      room_.NotifyAll();
       return false;
     }
+    seal_waits_.store(false);
     if (status.ok()) {
       {
         MutexLock lock(keeper_mu_);
@@ -81,7 +87,9 @@ absl::Status SegmentedJournal::Seal(const std::shared_ptr<Segment>& segment) {
   segment->SetSealed(end + footer.size());
   MutexLock lock(files_mu_);
   manifest_.sealed_through = std::max(manifest_.sealed_through, segment->last());
-  return WriteManifest();
+  const absl::Status written = WriteManifest();
+  // The next segment's sealing says it too.
+  return absl::IsResourceExhausted(written) ? absl::OkStatus() : written;
 }
 
 absl::Status SegmentedJournal::WriteManifest() { return engram::WriteManifest(*directory_, manifest_); }
@@ -95,7 +103,7 @@ absl::StatusOr<uint64_t> SegmentedJournal::SealThrough() {
     target = last_.load(std::memory_order_relaxed);
     while (committed_ < target) {
       if (!failed_.ok()) return failed_;
-      if (closing_ || options_.stepped) return absl::UnavailableError("the journal is closed or waits for room");
+      if (closing_ || options_.stepped || waiting_for_room_.load()) return Unsealable();
       room_.Wait(mu_);
     }
     if (current_ != nullptr && offset_ > kHeaderBlockBytes) {
@@ -108,7 +116,7 @@ absl::StatusOr<uint64_t> SegmentedJournal::SealThrough() {
   MutexLock lock(mu_);
   while (retire_wanted_ || unsealed_ > 0) {
     if (!failed_.ok()) return failed_;
-    if (closing_ || options_.stepped) return absl::UnavailableError("the journal is closed or waits for room");
+    if (closing_ || options_.stepped || seal_waits_.load()) return Unsealable();
     room_.Wait(mu_);
   }
   return target;

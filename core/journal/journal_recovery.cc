@@ -5,6 +5,7 @@
 #include <random>
 
 #include "core/base/check.h"
+#include "core/journal/record_head.h"
 #include "core/journal/segment_files.h"
 #include "core/journal/segment_reader.h"
 #include "core/journal/segmented_journal.h"
@@ -118,8 +119,12 @@ absl::Status SegmentedJournal::Load() {
   CheckContinuity();
   MutexLock lock(files_mu_);
   // The last one that is there may have been cut short by a crash before the manifest spoke of it.
-  manifest_.sealed_through = std::max(manifest_.sealed_through, last());
-  ENGRAM_RETURN_IF_ERROR(WriteManifest());
+  if (last() > manifest_.sealed_through) {
+    manifest_.sealed_through = last();
+    // On a full disk it must be possible to start, and to forget; the next sealing says it again.
+    const absl::Status written = WriteManifest();
+    if (!written.ok() && !absl::IsResourceExhausted(written)) return written;
+  }
   return directory_->Sync();
 }
 
@@ -144,8 +149,9 @@ absl::Status SegmentedJournal::LoadSegment(const std::string& name, std::optiona
     defect.what = header.ok() ? fmt::format("its header says position {}", header->first_position)
                               : std::string(header.status().message());
     NoteDefect(std::move(defect));
-    // Its name is taken, whatever is in it.
-    last_.store(next ? *next - 1 : first, std::memory_order_release);
+    // Its name is taken, and as many positions as it may have held were perhaps acknowledged: none is given out again.
+    ENGRAM_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+    last_.store(next ? *next - 1 : first + size / kRecordFixedBytes, std::memory_order_release);
     return absl::OkStatus();
   }
   auto footer = ReadFooter(*file, *header);

@@ -221,6 +221,7 @@ bool SegmentedJournal::AwaitRoom(const absl::Status& why) {
   if (options_.stepped) return false;
   const MonotonicTime until = clock_->Now() + kRoomCheck;
   MutexLock lock(mu_);
+  room_.NotifyAll();  // Who waits for everything to be durable may want to know.
   room_.NotifyAll();
   while (!closing_ && clock_->WaitUntil(wait_for_room_, mu_, until)) {
   }
@@ -272,7 +273,10 @@ absl::Status SegmentedJournal::SyncIfDue(bool now) {
     MutexLock lock(mu_);
     through = committed_;
   }
-  ENGRAM_RETURN_IF_ERROR(unsynced_->file().Sync());
+  // Never tried again, for want of room neither: what the kernel dropped, a second sync says nothing of.
+  if (const absl::Status synced = unsynced_->file().Sync(); !synced.ok()) {
+    return absl::InternalError(std::string(MessageOf(synced)));
+  }
   unsynced_.reset();
   MutexLock lock(mu_);
   durable_ = std::max(durable_, through);

@@ -238,6 +238,8 @@ class SegmentedJournal final : public Journal {
   // Atomic: read by recalls and acknowledgements; written under mu_.
   std::atomic<uint64_t> last_{0};
   std::atomic<bool> waiting_for_room_{false};
+  // Atomic: the keeper's word that the disk has no room for a footer.
+  std::atomic<bool> seal_waits_{false};
 
   std::jthread committer_;
   std::jthread keeper_;

@@ -129,13 +129,17 @@ absl::StatusOr<MonotonicTime> SpareSegments::Prepare() {
     return next_piece_;
   }
   if (filling_ == nullptr) {
-    ENGRAM_ASSIGN_OR_RETURN(const DiskSpace space, directory_->Space());
-    if (space.free_bytes < options_.least_free_bytes + 2 * options_.segment_bytes) return now + kRoomCheck;
+    const auto space = directory_->Space();
+    const uint64_t wanted = options_.least_free_bytes + 2 * options_.segment_bytes;
+    if (!space.ok() || space->free_bytes < wanted) return now + kRoomCheck;
     {
       MutexLock lock(mu_);
       filling_name_ = NextName();
     }
-    ENGRAM_ASSIGN_OR_RETURN(filling_, directory_->Open(filling_name_ + std::string(kHalfDone), Directory::Mode::kCreate));
+    auto made = directory_->Open(filling_name_ + std::string(kHalfDone), Directory::Mode::kCreate);
+    // A quota, descriptors that have run out: preparing is a convenience, and nothing ends for want of it.
+    if (!made.ok()) return now + kRoomCheck;
+    filling_ = *std::move(made);
     filled_ = 0;
     next_piece_ = now;
     zeros_.resize(std::min(kPiece, options_.segment_bytes));
@@ -156,7 +160,10 @@ absl::StatusOr<MonotonicTime> SpareSegments::Prepare() {
   if (done) {
     filling_.reset();
     zeros_ = {};
-    ENGRAM_RETURN_IF_ERROR(directory_->Rename(filling_name_ + std::string(kHalfDone), filling_name_));
+    if (!directory_->Rename(filling_name_ + std::string(kHalfDone), filling_name_).ok()) {
+      directory_->Remove(filling_name_ + std::string(kHalfDone)).IgnoreError();
+      return now + kRoomCheck;
+    }
     ENGRAM_RETURN_IF_ERROR(directory_->Sync());
   }
   MutexLock lock(mu_);
