@@ -35,7 +35,7 @@ class PythonClientTest(unittest.TestCase):
                 self.assertEqual(sequence, i + 1)
             stream.flush()
             self.assertEqual(stream.acknowledged, 1000)
-            self.assertEqual(stream.durability, "memory")
+            self.assertEqual(stream.durability, "fsync")
             self.assertIsInstance(stream.token, Token)
         answer = self.engram.recall(self.space, [7.0, 1.0], k=3, content=True, tags=True, at_least=stream.token)
         self.assertEqual(answer[0].id, "n7")
