@@ -282,5 +282,53 @@ TEST_F(SegmentedJournalTest, SealThroughPutsEverythingIntoSealedSegments) {
   EXPECT_THAT((*copy)->defects(), IsEmpty());
 }
 
+TEST_F(SegmentedJournalTest, NothingEndsBecauseNoSegmentCanBeWrittenAhead) {
+  disk_.Fail({.call = FileCall::kCreate, .status = InputOutputError(), .suffix = ".filling", .until_cleared = true});
+  ASSERT_TRUE(Open(SmallJournal()).ok());
+  Start();
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(AppendNext().ok());
+  sink_.Await(200);
+  journal_->Close();
+  EXPECT_TRUE(observer_.fatal().ok()) << observer_.fatal();
+}
+
+TEST_F(SegmentedJournalTest, AManifestWithoutRoomIsWrittenLaterAndNoSegmentIsSealedTwice) {
+  ASSERT_TRUE(Open(SmallJournal()).ok());
+  Start();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(AppendNext().ok());
+  disk_.Fail({.call = FileCall::kWrite, .status = DiskIsFull(), .suffix = "MANIFEST.tmp"});
+  ASSERT_TRUE(journal_->SealThrough().ok());
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(AppendNext().ok());
+  ASSERT_TRUE(journal_->SealThrough().ok());
+  journal_->Close();
+  ASSERT_TRUE(Open(SmallJournal()).ok());
+  EXPECT_EQ(ReplayAll(), Through(40));
+  EXPECT_THAT(journal_->defects(), IsEmpty());
+}
+
+TEST_F(SegmentedJournalTest, StartsOnAFullDisk) {
+  ASSERT_TRUE(Open(SmallJournal()).ok());
+  Start();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(AppendNext().ok());
+  sink_.Await(20);
+  disk_.Crash();
+  disk_.Fail({.call = FileCall::kWrite, .status = DiskIsFull(), .suffix = "MANIFEST.tmp", .until_cleared = true});
+  ASSERT_TRUE(Open(SmallJournal()).ok());
+  EXPECT_EQ(ReplayAll(), Through(20));
+}
+
+TEST_F(SegmentedJournalTest, PositionsOfAnUnreadableLastSegmentAreNotGivenOutAgain) {
+  ASSERT_TRUE(Open(SmallJournal()).ok());
+  Start();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(AppendNext().ok());
+  sink_.Await(20);
+  const std::string name = journal_->segments().back()->name();
+  disk_.Crash();
+  disk_.Scramble(name, 0, 8192, 1);
+  ASSERT_TRUE(Open(SmallJournal()).ok());
+  EXPECT_GT(journal_->last(), 20);
+  EXPECT_THAT(journal_->defects(), SizeIs(1));
+}
+
 }  // namespace
 }  // namespace engram::testing
