@@ -56,7 +56,7 @@ Exit codes: 0 stopped, everything accepted was finished; 1 stopped, server.drain
   64 wrong usage; 69 an address cannot be listened on; 70 internal error; 74 the data directory cannot be used (another
   daemon has it, a newer version made it, it cannot be read) or the journal cannot be written or synced;
   78 bad configuration;
-  128 + signal, ended by a second signal.)";
+  128 + signal, ended by a second signal, or before the start was over.)";
 
 struct Arguments {
   LoadRequest load;
