@@ -14,6 +14,8 @@
 //     the oldest position a checkpoint may be of.
 //   - what was concluded from a record holds only as long as the record: before a run is replaced everything appended is
 //     made durable (mode interval, and expiries that were just appended).
+//   - the creation of a dropped space goes at once, though its drop may stay. So no other creation of the name may lie
+//     between the two, which would take its place: core/space_shaper.h appends none before the last one is applied.
 // Marks of streams and changes of spaces: core/journal/segment_rewrite.h.
 //
 // Threads:   RunOnce from one; RequestStop and Read from any. Ownership: what is passed in outlives it.

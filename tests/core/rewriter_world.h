@@ -151,7 +151,10 @@ class RewriterWorld final : public CommitSink {
     record.space_id = log_.model.Find(record.space);
     if (record.space_id == 0) {
       record.type = RecordType::kSpaceCreated;
-      return Append(std::move(record)).status();
+      // Whoever makes a space waits until it is there, so the log has no creation of a name that has a space.
+      const absl::Status created = Append(std::move(record)).status();
+      Commit();
+      return created;
     }
     const LogModel::Space& space = log_.model.spaces().at(record.space_id);
     const uint64_t dice = Below(100);
