@@ -166,10 +166,12 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   request.ef = std::max(query.ef != 0 ? query.ef : space->ef_search(), request.k);
   request.exact = query.exact;
   request.min_similarity = query.min_similarity;
-  const Filter filter(query.filter, space->records(), *index, now_us);
-  const OrdinalFilter matches = [&](Ordinal ordinal) { return filter.Matches(ordinal); };
+  std::optional<Filter> filter;
   // A writer was busy, so some observations whose time is over may still be there: look at each one.
-  if (!query.filter.empty() || !mortals_gone) request.filter = &matches;
+  if (!query.filter.empty() || !mortals_gone) {
+    const std::optional<int64_t> due = mortals_gone ? std::nullopt : std::optional(now_us);
+    request.filter = &filter.emplace(query.filter, space->records(), *index, view, due);
+  }
 
   const SearchResult found = index->Search(request, view);
   answer.graph_candidates = found.graph_candidates;
