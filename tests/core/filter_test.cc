@@ -204,7 +204,7 @@ TEST(FilterConcurrencyTest, ReadersFindWhatTheirViewShowsWhileAWriterGoesOn) {
       while (!stop.load()) {
         const IndexView view = world.index().Pin();
         const Filter filter(spec, world.records(), world.index(), view, std::nullopt);
-        for (Ordinal ordinal = 0; ordinal < view.visible; ordinal += 1 + ordinal / 50) {
+        for (Ordinal ordinal = 0; ordinal < view.visible; ordinal += 1 + ordinal / 20) {
           const bool matches = ordinal % 2 == 0 && ordinal % 3 != static_cast<Ordinal>(r) && ordinal % 5 != 0;
           ASSERT_EQ(filter.Matches(ordinal), matches) << ordinal;
         }
@@ -217,7 +217,7 @@ TEST(FilterConcurrencyTest, ReadersFindWhatTheirViewShowsWhileAWriterGoesOn) {
     });
   }
   Ordinal next = 0;
-  for (int step = 0; step < 150; ++step) {
+  for (int step = 0; step < 40; ++step) {
     std::vector<TestObservation> observations(1 + world.Below(200));
     for (TestObservation& one : observations) {
       one = world.Any();
@@ -228,7 +228,7 @@ TEST(FilterConcurrencyTest, ReadersFindWhatTheirViewShowsWhileAWriterGoesOn) {
       ++next;
     }
     world.Append(std::move(observations));
-    world.index().Link(100, nullptr);
+    world.index().Link(30, nullptr);
   }
   stop.store(true);
 }

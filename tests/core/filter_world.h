@@ -26,6 +26,8 @@ class FilterWorld {
     IndexOptions options;
     options.dimension = kDimension;
     options.flat_threshold = flat_threshold;
+    // Nothing here depends on how good the graph is.
+    options.ef_construction = 20;
     index_ = SpaceIndex::Create(options);
   }
 

@@ -239,16 +239,6 @@ class Pressure(_message.Message):
     retry_after_us: int
     def __init__(self, level: _Optional[_Union[_observation_pb2.PressureLevel, str]] = ..., depth: _Optional[int] = ..., capacity: _Optional[int] = ..., retry_after_us: _Optional[int] = ...) -> None: ...
 
-class Ranking(_message.Message):
-    __slots__ = ["confidence_weight", "oversample", "recency_half_life_us"]
-    CONFIDENCE_WEIGHT_FIELD_NUMBER: _ClassVar[int]
-    OVERSAMPLE_FIELD_NUMBER: _ClassVar[int]
-    RECENCY_HALF_LIFE_US_FIELD_NUMBER: _ClassVar[int]
-    confidence_weight: float
-    oversample: int
-    recency_half_life_us: int
-    def __init__(self, recency_half_life_us: _Optional[int] = ..., confidence_weight: _Optional[float] = ..., oversample: _Optional[int] = ...) -> None: ...
-
 class RecallRequest(_message.Message):
     __slots__ = ["at_least", "ef", "embedding", "embedding_f16", "embedding_f32", "exact", "filter", "id", "include_content", "include_embedding", "include_tags", "k", "min_similarity", "ranking", "space"]
     AT_LEAST_FIELD_NUMBER: _ClassVar[int]
@@ -279,9 +269,9 @@ class RecallRequest(_message.Message):
     include_tags: bool
     k: int
     min_similarity: float
-    ranking: Ranking
+    ranking: _observation_pb2.Ranking
     space: str
-    def __init__(self, space: _Optional[str] = ..., embedding: _Optional[_Union[_observation_pb2.FloatVector, _Mapping]] = ..., embedding_f32: _Optional[bytes] = ..., embedding_f16: _Optional[bytes] = ..., id: _Optional[str] = ..., k: _Optional[int] = ..., ef: _Optional[int] = ..., min_similarity: _Optional[float] = ..., filter: _Optional[_Union[_observation_pb2.Filter, _Mapping]] = ..., at_least: _Optional[_Union[_observation_pb2.Token, _Mapping]] = ..., include_content: bool = ..., include_tags: bool = ..., include_embedding: bool = ..., exact: bool = ..., ranking: _Optional[_Union[Ranking, _Mapping]] = ...) -> None: ...
+    def __init__(self, space: _Optional[str] = ..., embedding: _Optional[_Union[_observation_pb2.FloatVector, _Mapping]] = ..., embedding_f32: _Optional[bytes] = ..., embedding_f16: _Optional[bytes] = ..., id: _Optional[str] = ..., k: _Optional[int] = ..., ef: _Optional[int] = ..., min_similarity: _Optional[float] = ..., filter: _Optional[_Union[_observation_pb2.Filter, _Mapping]] = ..., at_least: _Optional[_Union[_observation_pb2.Token, _Mapping]] = ..., include_content: bool = ..., include_tags: bool = ..., include_embedding: bool = ..., exact: bool = ..., ranking: _Optional[_Union[_observation_pb2.Ranking, _Mapping]] = ...) -> None: ...
 
 class RecallResponse(_message.Message):
     __slots__ = ["coverage", "elapsed_us", "hits"]
