@@ -31,6 +31,12 @@ uint64_t RandomId() {
   return (static_cast<uint64_t>(device()) << 32) | device() | 1;
 }
 
+// Random where the process began, and then one after the other: each call of Observe takes one, and the device is slow.
+uint64_t NextStreamId() {
+  static std::atomic<uint64_t> next{RandomId()};  // Relaxed: only hands out different numbers.
+  return next.fetch_add(1, std::memory_order_relaxed);
+}
+
 // A full disk, or a journal that has failed, must not keep the process from ending.
 constexpr std::chrono::seconds kFinishWithin{30};
 
@@ -93,7 +99,7 @@ class EngineImpl final : public Engine {
     ENGRAM_ASSIGN_OR_RETURN(const std::shared_ptr<Space> space, shaper_.FindOrCreate(request.space, *settings));
     std::shared_ptr<StreamState> state;
     if (request.stream_id.empty()) {
-      state = std::make_shared<StreamState>(fmt::format("s-{:016x}", RandomId()), false, space.get());
+      state = std::make_shared<StreamState>(fmt::format("s-{:016x}", NextStreamId()), false, space.get());
     } else {
       ENGRAM_ASSIGN_OR_RETURN(state, space->FindStream(request.stream_id, settings->limits_max_streams_per_space));
       const uint64_t received = state->received_through();

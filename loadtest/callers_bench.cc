@@ -1,5 +1,6 @@
 // Many callers that each observe one thing and wait until it is durable: how many share a sync, and how long they wait,
-// beside what one sync of a small write takes on the same disk when nothing else runs.
+// beside what one sync of a small write takes on the same disk when nothing else runs, and beside the same callers of a
+// bare gRPC sink that answers at once: less than that no daemon can take.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "loadtest/pacing.h"
 #include "loadtest/parallel_load.h"
 #include "loadtest/space_check.h"
+#include "loadtest/spawn.h"
 
 namespace engram {
 namespace {
@@ -41,14 +43,21 @@ absl::Status MeasureCallers(const BenchContext& context, const DurablePlan& plan
   ENGRAM_ASSIGN_OR_RETURN(const auto disk, ProbeFile::Create(directory->path(), Preparation::kPrepared, kProbeBytes));
   ENGRAM_ASSIGN_OR_RETURN(const auto daemon, DurableDaemon::Start(context, {.profile = plan.caller_profile}));
   ENGRAM_RETURN_IF_ERROR(CreateFlatSpace(daemon->stub(), kSpace, plan.caller_dimension));
+  ChildOptions sink_options;
+  sink_options.program = context.self;
+  sink_options.arguments = {"--sink"};
+  sink_options.ready_prefix = "engram-sink ready ";
+  sink_options.log = directory->path() / "sink.log";
+  ENGRAM_ASSIGN_OR_RETURN(const auto sink, StartChild(sink_options));
   const Matrix vectors = RandomMatrix(kRows, plan.caller_dimension, context.seed);
 
   report.Heading(fmt::format("{} unary callers, one {}-d observation each at a time, fsync, profile {}, {} s a round",
                              plan.callers, plan.caller_dimension, plan.caller_profile, plan.caller_seconds));
   std::vector<std::vector<std::string>> rows = {
-      {"round", "obs/s", "obs per sync", "p50 ms", "p99 ms", "disk p50 ms", "disk p99 ms", "p99 / disk p99"}};
-  std::vector<double> rates, per_sync, ratios;
-  Histogram calls, syncs;
+      {"round", "obs/s", "obs per sync", "p50 ms", "p99 ms", "disk p99 ms", "p99 / disk p99",
+       "sink calls/s", "sink p99 ms", "rate / sink"}};
+  std::vector<double> rates, per_sync, ratios, sink_rates, shares;
+  Histogram calls, syncs, sink_calls;
   CallersPlan load{.space = kSpace, .callers = plan.callers, .seconds = plan.caller_seconds};
   for (uint32_t round = 0; round <= plan.rounds; ++round) {
     ENGRAM_RETURN_IF_ERROR(daemon->AwaitSpares());
@@ -57,6 +66,9 @@ absl::Status MeasureCallers(const BenchContext& context, const DurablePlan& plan
     ENGRAM_ASSIGN_OR_RETURN(const CallersResult result, RunCallers(daemon->address(), load, vectors));
     ENGRAM_ASSIGN_OR_RETURN(const JournalCounters after, daemon->Counters());
     load.first_id += result.acknowledged;
+    CallersPlan to_sink = load;
+    to_sink.first_id = 0;
+    ENGRAM_ASSIGN_OR_RETURN(const CallersResult of_sink, RunCallers(sink->Ready("grpc"), to_sink, vectors));
     if (round == 0) continue;  // Connections, heaps and the processor's clock get up to speed.
     const auto acknowledged = static_cast<double>(result.acknowledged);
     rates.push_back(acknowledged / Seconds(result.nanos));
@@ -66,17 +78,22 @@ absl::Status MeasureCallers(const BenchContext& context, const DurablePlan& plan
     ratios.push_back(std::isnan(synced) ? kMissing
                                         : static_cast<double>(result.latency.Percentile(0.99)) /
                                               static_cast<double>(of_disk.latency.Percentile(0.99)));
+    sink_rates.push_back(static_cast<double>(of_sink.acknowledged) / Seconds(of_sink.nanos));
+    shares.push_back(rates.back() / sink_rates.back());
+    sink_calls.Merge(of_sink.latency);
     calls.Merge(result.latency);
     syncs.Merge(of_disk.latency);
     rows.push_back({fmt::format("{}", round), Grouped(rates.back()), fmt::format("{:.1f}", per_sync.back()),
                     Milliseconds(result.latency.Percentile(0.5)), Milliseconds(result.latency.Percentile(0.99)),
-                    Milliseconds(of_disk.latency.Percentile(0.5)), Milliseconds(of_disk.latency.Percentile(0.99)),
-                    fmt::format("{:.2f}", ratios.back())});
+                    Milliseconds(of_disk.latency.Percentile(0.99)), fmt::format("{:.2f}", ratios.back()),
+                    Grouped(sink_rates.back()), Milliseconds(of_sink.latency.Percentile(0.99)),
+                    fmt::format("{:.2f}", shares.back())});
   }
   rows.push_back({"all", Grouped(SpreadOf(rates).median), fmt::format("{:.1f}", SpreadOf(per_sync).median),
                   Milliseconds(calls.Percentile(0.5)), Milliseconds(calls.Percentile(0.99)),
-                  Milliseconds(syncs.Percentile(0.5)), Milliseconds(syncs.Percentile(0.99)),
-                  fmt::format("{:.2f}", SpreadOf(ratios).median)});
+                  Milliseconds(syncs.Percentile(0.99)), fmt::format("{:.2f}", SpreadOf(ratios).median),
+                  Grouped(SpreadOf(sink_rates).median), Milliseconds(sink_calls.Percentile(0.99)),
+                  fmt::format("{:.2f}", SpreadOf(shares).median)});
   report.Table(rows);
   report.Line("  disk: 4 KiB written and synced into a prepared file, before each round, while nothing else ran");
   ENGRAM_RETURN_IF_ERROR(CheckSpace(daemon->stub(), kSpace, load.first_id, SomeSent(vectors, load.first_id)));
@@ -89,11 +106,15 @@ absl::Status MeasureCallers(const BenchContext& context, const DurablePlan& plan
                                  {"obs_per_sync", ToJson(SpreadOf(per_sync))},
                                  {"latency", PercentilesToJson(calls)},
                                  {"disk_sync", PercentilesToJson(syncs)},
-                                 {"p99_over_disk_p99", ToJson(SpreadOf(ratios))}});
+                                 {"p99_over_disk_p99", ToJson(SpreadOf(ratios))},
+                                 {"sink_calls_per_s", ToJson(SpreadOf(sink_rates))},
+                                 {"sink_latency", PercentilesToJson(sink_calls)},
+                                 {"share_of_sink", ToJson(SpreadOf(shares))}});
   report.AddBar({fmt::format("{} callers, observations per sync", plan.callers), SpreadOf(per_sync).median, kPerSyncBar,
                  true, ""});
   report.AddBar({fmt::format("{} callers, p99 over the disk's sync p99", plan.callers), SpreadOf(ratios).median,
                  kLatencyBar, false, "x"});
+  ENGRAM_RETURN_IF_ERROR(sink->Stop());
   return daemon->Stop();
 }
 

@@ -49,6 +49,13 @@ class Sink final : public v1::MemoryService::Service {
     }
     return grpc::Status::OK;
   }
+
+  grpc::Status Observe(grpc::ServerContext*, const v1::ObserveRequest* request, v1::ObserveResponse* response) override {
+    response->set_accepted(static_cast<uint32_t>(request->observations_size()));
+    for (const v1::Observation& observation : request->observations()) response->add_ids(observation.id());
+    response->set_level(request->ack_level());
+    return grpc::Status::OK;
+  }
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 // The yardstick: a server that speaks ObserveStream, parses every frame, drops it and acknowledges it, eight
-// frames at a time and what is left at `end`.
+// frames at a time and what is left at `end`; and Observe, which it answers at once.
 #pragma once
 
 namespace engram {

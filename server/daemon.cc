@@ -129,7 +129,7 @@ std::unique_ptr<grpc::Server> Daemon::BuildServer(const std::vector<std::string>
   // The synchronous API: gRPC 1.51's callback API sleeps up to 100 ms after a second without events.
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 2);
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 16);
   grpc::ResourceQuota quota("engramd");
   quota.SetMaxThreads(static_cast<int>(settings.server_max_streams + settings.server_max_concurrent_calls) +
                       kSpareThreads);

@@ -4,6 +4,7 @@
 // server.drain_timeout; a second one ends it at once with 128 + its number. SIGHUP reads the configuration again.
 #include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
@@ -55,7 +56,7 @@ Exit codes: 0 stopped, everything accepted was finished; 1 stopped, server.drain
   64 wrong usage; 69 an address cannot be listened on; 70 internal error; 74 the data directory cannot be used (another
   daemon has it, a newer version made it, it cannot be read) or the journal cannot be written or synced;
   78 bad configuration;
-  128 + signal, ended by a second signal.)";
+  128 + signal, ended by a second signal, or before the start was over.)";
 
 struct Arguments {
   LoadRequest load;
@@ -123,6 +124,15 @@ void RaiseDescriptorLimit() {
     LogWarning(fmt::format("at most {} file descriptors may be open, {} are better: raise `ulimit -n`", raised.rlim_cur,
                            kWanted));
   }
+}
+
+// Frames of a stream are of the size that malloc would otherwise give back to the kernel after each one, to have it zeroed
+// for the next.
+void KeepFreedMemory() {
+  constexpr int kMiB = 1 << 20;
+  mallopt(M_MMAP_THRESHOLD, 32 * kMiB);
+  mallopt(M_TRIM_THRESHOLD, 256 * kMiB);
+  mallopt(M_TOP_PAD, 16 * kMiB);
 }
 
 sigset_t SignalsOfInterest() {
@@ -269,6 +279,7 @@ int Run(int argc, char** argv) {
 int main(int argc, char** argv) {
   // Debian's abseil looks for lock-order cycles in gRPC by default, at three times the price of a lock.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  engram::KeepFreedMemory();
   try {
     return engram::Run(argc, argv);
   } catch (const std::exception& error) {

@@ -138,9 +138,14 @@ void Storage::RunUpkeep(Engine& engine, const std::stop_token& stop) {
   while (Pause(stop)) {
     if (CheckpointDue() && clock_->Now() >= checkpoint_again_) {
       const auto written = Checkpoint(engine, settings_.storage_rewrite_rate);
-      if (!written.ok() && !absl::IsCancelled(written.status())) {
-        LogError(fmt::format("no checkpoint was written: {}", std::string(written.status().message())));
-        checkpoint_again_ = clock_->Now() + std::chrono::minutes(1);
+      if (written.ok()) {
+        checkpoint_distance_ = kLeastDistance;
+      } else if (!absl::IsCancelled(written.status())) {
+        LogError(fmt::format("no checkpoint was written, tried again in {} s: {}",
+                             std::chrono::duration_cast<std::chrono::seconds>(checkpoint_distance_).count(),
+                             std::string(written.status().message())));
+        checkpoint_again_ = clock_->Now() + checkpoint_distance_;
+        checkpoint_distance_ = std::min(2 * checkpoint_distance_, kMostDistance);
       }
     }
     RewriteSome();

@@ -93,7 +93,12 @@ class Storage final : public JournalObserver {
   std::atomic<uint64_t> checkpoint_position_{0};
   std::atomic<uint64_t> checkpoints_{0};
   std::atomic<bool> attached_{false};
-  MonotonicTime checkpoint_again_{};  // The upkeep's: not before, after one that failed.
+  // The upkeep's: after a checkpoint that failed not before, and after the next one that does not for so long. It may have
+  // written gigabytes in vain, and a disk that is broken stays so for longer than a minute.
+  static constexpr Duration kLeastDistance = std::chrono::minutes(1);
+  static constexpr Duration kMostDistance = std::chrono::hours(1);
+  MonotonicTime checkpoint_again_{};
+  Duration checkpoint_distance_ = kLeastDistance;
 
   // One at a time: checkpoints and rewriting. A checkpoint's position is the floor of what rewriting may drop.
   Mutex work_mu_;

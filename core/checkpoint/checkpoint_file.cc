@@ -181,6 +181,8 @@ absl::Status CheckpointWriter::Finish(uint64_t through) {
     directory_->Remove(name_ + ".tmp").IgnoreError();
     return status;
   }
+  // Before the manifest names it. A file system that keeps the order of names would do without; on another one a cut could
+  // leave a manifest that names nothing, and the next start would tell of damage where there is none.
   return directory_->Sync();
 }
 

@@ -164,7 +164,7 @@ absl::StatusOr<MonotonicTime> SpareSegments::Prepare() {
       directory_->Remove(filling_name_ + std::string(kHalfDone)).IgnoreError();
       return now + kRoomCheck;
     }
-    ENGRAM_RETURN_IF_ERROR(directory_->Sync());
+    // Not synced: a cut costs no more than this file, and who takes it syncs the name that it gets then.
   }
   MutexLock lock(mu_);
   reading_.zero_bytes += piece;

@@ -15,6 +15,8 @@ namespace {
 constexpr Duration kQuantum{2000};
 // A poller that found nothing for this long parks after all; the next arrival wakes a worker at once.
 constexpr Duration kPollFor{50'000};
+// A yield that takes longer has let another thread run.
+constexpr Duration kOthersRan{20};
 // The same bound in rounds, for a clock that stands still.
 constexpr uint64_t kPollRounds = 1'000'000;
 
@@ -136,8 +138,11 @@ std::optional<size_t> WorkerPool::Poll(size_t index) {
     // Somebody may have woken this worker to steal: its task needs the slot that the polling occupies.
     if (found || workers_[index]->state.load() == State::kAwake) break;
     workers_[index]->polls.fetch_add(1, std::memory_order_relaxed);
-    if (clock_->Now() - start > kPollFor) break;
+    const MonotonicTime before = clock_->Now();
+    if (before - start > kPollFor) break;
     sched_yield();
+    // Somebody else had use for the core: the work that is polled for comes sooner when it is left to them.
+    if (clock_->Now() - before > kOthersRan) break;
   }
   polling_.store(false);
   // Pairs with the fence in Push: what arrived while polling_ was still seen set is woken here, also beside the lane that

@@ -16,13 +16,14 @@
 
 namespace engram::testing {
 
-EngramdProcess::EngramdProcess(const std::vector<std::string>& arguments) {
+EngramdProcess::EngramdProcess(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
   std::array<int, 2> out, err;
   ENGRAM_CHECK(pipe2(out.data(), O_CLOEXEC) == 0 && pipe2(err.data(), O_CLOEXEC) == 0);
   std::vector<std::string> kept;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     if (std::strncmp(*entry, "ENGRAM_", 7) != 0) kept.emplace_back(*entry);
   }
+  kept.insert(kept.end(), environment.begin(), environment.end());
   std::vector<char*> argv, env;
   std::string binary = ENGRAMD_BINARY;
   argv.push_back(binary.data());

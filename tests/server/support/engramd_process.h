@@ -14,8 +14,8 @@ namespace engram::testing {
 
 class EngramdProcess {
  public:
-  // Starts `engramd arguments...`; its environment is the test's without ENGRAM_*.
-  explicit EngramdProcess(const std::vector<std::string>& arguments);
+  // Starts `engramd arguments...`; its environment is the test's without ENGRAM_*, and `environment` ("NAME=value").
+  explicit EngramdProcess(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {});
   // Kills it if it is still there.
   ~EngramdProcess();
 
