@@ -67,6 +67,15 @@ struct FilterSpec {
   }
 };
 
+// As engram.v1.Ranking documents it.
+struct Ranking {
+  int64_t recency_half_life_us = 0;
+  float confidence_weight = 0;
+  uint32_t oversample = 0;
+
+  bool enabled() const { return recency_half_life_us != 0 || confidence_weight != 0; }
+};
+
 struct StreamRequest {
   std::string space;
   std::string stream_id;  // Empty: assigned, forgotten when closed.
@@ -90,6 +99,7 @@ struct RecallQuery {
   uint32_t ef = 0;
   std::optional<float> min_similarity;
   FilterSpec filter;
+  Ranking ranking;
   Token at_least;
   bool exact = false;
   bool include_content = false;

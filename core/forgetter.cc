@@ -1,6 +1,8 @@
 #include "core/forgetter.h"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -27,9 +29,14 @@ std::vector<Ordinal> Choose(const Space& space, const ForgetQuery& query, int64_
   const IndexView view = index.Pin();
   std::vector<Ordinal> ordinals;
   if (query.filter) {
-    const Filter filter(*query.filter, space.records(), index, now_us);
-    for (Ordinal ordinal = 0; ordinal < view.visible; ++ordinal) {
-      if (index.Live(ordinal, view) && filter.Matches(ordinal)) ordinals.push_back(ordinal);
+    const Filter filter(*query.filter, space.records(), index, view, now_us);
+    std::array<Ordinal, 256> listed;
+    Ordinal from = 0;
+    for (size_t count = listed.size(); count == listed.size();) {
+      count = filter.List(from, view.visible, listed);
+      std::copy_if(listed.begin(), listed.begin() + static_cast<ptrdiff_t>(count), std::back_inserter(ordinals),
+                   [&](Ordinal ordinal) { return index.Live(ordinal, view); });
+      if (count != 0) from = listed[count - 1] + 1;
     }
     return ordinals;
   }

@@ -6,6 +6,7 @@
 
 #include "core/filter.h"
 #include "core/observation_check.h"
+#include "core/ranking.h"
 
 namespace engram {
 namespace {
@@ -67,6 +68,7 @@ absl::Status Recaller::Check(const Space& space, const RecallQuery& query, const
   if (query.min_similarity && !(*query.min_similarity == *query.min_similarity)) {
     return absl::InvalidArgumentError("min_similarity is not a number");
   }
+  ENGRAM_RETURN_IF_ERROR(CheckRanking(query.ranking));
   return CheckFilter(query.filter);
 }
 
@@ -162,14 +164,17 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
     request.query = index->VectorOf(self);
   }
   // One more than asked for, in case the observation recalled by is among them.
-  request.k = query.k + (self == kNoOrdinal ? 0 : 1);
+  request.k = RankingCandidates(query.ranking, query.k, query.exact, view.visible);
+  if (self != kNoOrdinal && request.k != UINT32_MAX) ++request.k;
   request.ef = std::max(query.ef != 0 ? query.ef : space->ef_search(), request.k);
   request.exact = query.exact;
   request.min_similarity = query.min_similarity;
-  const Filter filter(query.filter, space->records(), *index, now_us);
-  const OrdinalFilter matches = [&](Ordinal ordinal) { return filter.Matches(ordinal); };
+  std::optional<Filter> filter;
   // A writer was busy, so some observations whose time is over may still be there: look at each one.
-  if (!query.filter.empty() || !mortals_gone) request.filter = &matches;
+  if (!query.filter.empty() || !mortals_gone) {
+    const std::optional<int64_t> due = mortals_gone ? std::nullopt : std::optional(now_us);
+    request.filter = &filter.emplace(query.filter, space->records(), *index, view, due);
+  }
 
   const SearchResult found = index->Search(request, view);
   answer.graph_candidates = found.graph_candidates;
@@ -177,13 +182,10 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   answer.exact = found.exact;
   answer.live = index->live();
   const HitParts parts = {query.include_content, query.include_tags, query.include_embedding};
-  uint32_t taken = 0;
-  for (const SearchHit& hit : found.hits) {
-    if (hit.ordinal == self || taken == query.k) continue;
-    ++taken;
+  for (const auto& [hit, score] : RankHits(query.ranking, found.hits, space->records(), self, query.k, now_us)) {
     ObservationHit& out = answer.hits.emplace_back();
     out.similarity = hit.similarity;
-    out.score = hit.similarity;
+    out.score = score;
     const absl::Status read = ReadHit(*journal_, *pin, hit.ordinal, parts, out);
     if (read.ok()) continue;
     answer.hits.pop_back();

@@ -41,11 +41,36 @@ char* RecordStore::Allocate(size_t length) {
   return at;
 }
 
+void RecordStore::Extend(uint64_t end) {
+  const auto held = [this] { return rows_.bytes() + observed_at_.bytes() + confidence_.bytes() + zones_.bytes(); };
+  const uint64_t before = held();
+  rows_.Extend(end);
+  observed_at_.Extend(end);
+  confidence_.Extend(end);
+  zones_.Extend((end + kZoneRows - 1) / kZoneRows);
+  bytes_.fetch_add(held() - before, std::memory_order_relaxed);
+}
+
+void RecordStore::SetColumns(uint64_t row, int64_t observed_at_us, float confidence) {
+  observed_at_[row] = observed_at_us;
+  confidence_[row] = confidence;
+  ZoneCells& zone = zones_[row / kZoneRows];
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  if (observed_at_us < zone.first_observed_us.load(kRelaxed)) zone.first_observed_us.store(observed_at_us, kRelaxed);
+  if (observed_at_us > zone.last_observed_us.load(kRelaxed)) zone.last_observed_us.store(observed_at_us, kRelaxed);
+  if (confidence > zone.most_confidence.load(kRelaxed)) zone.most_confidence.store(confidence, kRelaxed);
+}
+
+RecordStore::ZoneRange RecordStore::Zone(Ordinal zone) const {
+  const ZoneCells& cells = zones_[zone];
+  return {cells.first_observed_us.load(std::memory_order_relaxed),
+          cells.last_observed_us.load(std::memory_order_relaxed),
+          cells.most_confidence.load(std::memory_order_relaxed)};
+}
+
 void RecordStore::Append(Ordinal first, std::span<const ObservationView> observations, uint64_t position,
                          std::span<const uint32_t> places) {
-  const uint64_t before = rows_.bytes();
-  rows_.Extend(uint64_t{first} + observations.size());
-  bytes_.fetch_add(rows_.bytes() - before, std::memory_order_relaxed);
+  Extend(uint64_t{first} + observations.size());
   for (size_t i = 0; i < observations.size(); ++i) {
     const ObservationView& observation = observations[i];
     const std::string_view content = keeps_contents_ ? observation.content : std::string_view();
@@ -61,12 +86,12 @@ void RecordStore::Append(Ordinal first, std::span<const ObservationView> observa
     row.blob = blob;
     row.content_length = static_cast<uint32_t>(observation.content.size());
     row.tags = static_cast<uint32_t>(observation.tags.size());
-    row.observed_at_us = observation.observed_at_us;
     row.ttl_us = observation.ttl_us;
     row.position = position;
     row.place = places.empty() ? static_cast<uint32_t>(i) : places[i];
-    row.confidence = observation.confidence;
+    SetColumns(uint64_t{first} + i, observation.observed_at_us, observation.confidence);
   }
+  tags_.Append(first, observations);
 }
 
 std::string_view RecordStore::Content(Ordinal ordinal) const {
@@ -106,7 +131,7 @@ int64_t RecordStore::ExpiresAt(Ordinal ordinal) const {
   const Row& row = rows_[ordinal];
   if (row.ttl_us == 0) return kForEver;
   int64_t at;
-  return __builtin_add_overflow(row.observed_at_us, row.ttl_us, &at) ? kForEver : at;
+  return __builtin_add_overflow(observed_at_[ordinal], row.ttl_us, &at) ? kForEver : at;
 }
 
 }  // namespace engram

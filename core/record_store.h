@@ -1,5 +1,8 @@
 // The texts, tags, times and confidences of a space's observations, and where the journal has them, by ordinal.
 //
+// What filters look at lies in columns of its own: times, confidences, the ordinals of each tag, and for each 1024 rows
+// (a *zone*) the range of their times and confidences.
+//
 // When the journal keeps what it records, the texts stay there and only their lengths are here.
 //
 // Threads:  one writer (Append); readers of any ordinal visible in a view of the space's index, whose release-store of the
@@ -18,6 +21,7 @@
 #include "core/base/chunked_column.h"
 #include "core/base/types.h"
 #include "core/journal/record.h"
+#include "core/tag_index.h"
 #include "index/image.h"
 
 namespace engram {
@@ -26,6 +30,7 @@ class RecordStore {
  public:
   // Never expires.
   static constexpr int64_t kForEver = INT64_MAX;
+  static constexpr Ordinal kZoneRows = 1024;
 
   explicit RecordStore(bool keeps_contents) : keeps_contents_(keeps_contents) {}
 
@@ -48,34 +53,54 @@ class RecordStore {
   std::vector<TagView> Tags(Ordinal ordinal) const;
   // Nothing when there is no tag of that key.
   std::optional<std::string_view> FindTag(Ordinal ordinal, std::string_view key) const;
-  int64_t ObservedAt(Ordinal ordinal) const { return rows_[ordinal].observed_at_us; }
+  int64_t ObservedAt(Ordinal ordinal) const { return observed_at_[ordinal]; }
   int64_t Ttl(Ordinal ordinal) const { return rows_[ordinal].ttl_us; }
-  float Confidence(Ordinal ordinal) const { return rows_[ordinal].confidence; }
+  float Confidence(Ordinal ordinal) const { return confidence_[ordinal]; }
   // When it must not be recalled any more; kForEver without a ttl.
   int64_t ExpiresAt(Ordinal ordinal) const;
 
+  // No row of the zone [zone * kZoneRows, + kZoneRows) is outside of it; it may be wider than the rows are.
+  struct ZoneRange {
+    int64_t first_observed_us = 0;
+    int64_t last_observed_us = 0;
+    float most_confidence = 0;
+  };
+  ZoneRange Zone(Ordinal zone) const;
+  const TagIndex& tags() const { return tags_; }
+
   // Any thread.
-  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed) + tags_.bytes(); }
 
  private:
   // The blob is the content (if it is kept) followed by the tags: u32 key length, u32 value length, key, value.
   struct Row {
     const char* blob;
-    int64_t observed_at_us;
     int64_t ttl_us;
     uint64_t position;
     uint32_t place;
     uint32_t content_length;
     uint32_t tags;
-    float confidence;
+  };
+  // Atomic: the last zone widens while readers look at it.
+  struct ZoneCells {
+    std::atomic<int64_t> first_observed_us{INT64_MAX};
+    std::atomic<int64_t> last_observed_us{INT64_MIN};
+    std::atomic<float> most_confidence{0};
   };
 
   const char* TagsOf(const Row& row) const { return row.blob + (keeps_contents_ ? row.content_length : 0); }
 
   char* Allocate(size_t length);
+  // Makes the rows below `end` exist.
+  void Extend(uint64_t end);
+  void SetColumns(uint64_t row, int64_t observed_at_us, float confidence);
 
   const bool keeps_contents_;
   ChunkedColumn<Row> rows_;
+  ChunkedColumn<int64_t> observed_at_;
+  ChunkedColumn<float> confidence_;
+  ChunkedColumn<ZoneCells, 4> zones_;
+  TagIndex tags_{*this};
   // Only the writer's: blocks of blob bytes, never moved.
   std::vector<std::unique_ptr<char[]>> blocks_;
   size_t next_block_ = 1024;

@@ -84,13 +84,13 @@ absl::Status RecordStore::Save(Ordinal end, ImageSink& sink) const {
     for (size_t i = 0; i < saved.size(); ++i) {
       const Row& row = rows_[at + i];
       const char* const blob_end = row.blob == nullptr ? nullptr : BehindTags(TagsOf(row), row.tags);
-      saved[i] = {row.observed_at_us,
+      saved[i] = {observed_at_[at + i],
                   row.ttl_us,
                   row.position,
                   row.place,
                   row.content_length,
                   row.tags,
-                  std::bit_cast<uint32_t>(row.confidence),
+                  std::bit_cast<uint32_t>(confidence_[at + i]),
                   static_cast<uint32_t>(blob_end - row.blob)};
     }
     ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span<const SavedRow>(saved)));
@@ -113,7 +113,7 @@ absl::Status RecordStore::Load(Ordinal rows, ImageSource& source) {
                     header.version, kVersion));
   }
   try {
-    rows_.Extend(rows);
+    Extend(rows);
     std::vector<SavedRow> saved;
     for (uint64_t at = 0; at < rows; at += kGroupRows) {
       saved.resize(std::min<uint64_t>(kGroupRows, rows - at));
@@ -132,20 +132,19 @@ absl::Status RecordStore::Load(Ordinal rows, ImageSource& source) {
           return absl::DataLossError(fmt::format("the tags of record {} of the image do not fit it", at + i));
         }
         rows_[at + i] = {from.blob_length == 0 ? nullptr : blob,
-                         from.observed_at_us,
                          from.ttl_us,
                          from.position,
                          from.place,
                          from.content_length,
-                         from.tags,
-                         std::bit_cast<float>(from.confidence)};
+                         from.tags};
+        SetColumns(at + i, from.observed_at_us, std::bit_cast<float>(from.confidence));
         blob += from.blob_length;
       }
     }
+    tags_.Rebuild(rows);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(fmt::format("no memory for the {} records of the image", rows));
   }
-  bytes_.fetch_add(rows_.bytes(), std::memory_order_relaxed);
   if (source.left() != 0) return absl::DataLossError(fmt::format("{} bytes behind the records", source.left()));
   return absl::OkStatus();
 }

@@ -210,7 +210,8 @@ std::optional<Graph::Walk> Graph::Links::Search(const Similarity::Query& query, 
   if (enterpoint_node_ == kNoNode) return walk;
   const Node entry = Descend(query, enterpoint_node_, maxlevel_, 0, &walk.compared);
   const auto keep = [this, &scope](Ordinal ordinal) {
-    return ordinal < scope.end && slab().DiedAt(ordinal) >= scope.visible;
+    return ordinal < scope.end && slab().DiedAt(ordinal) >= scope.visible &&
+           (scope.among == nullptr || scope.among->Matches(ordinal));
   };
   if (!WalkLevel(query, entry, 0, ef, scope.most_compared, keep, &walk.compared, &closest)) return std::nullopt;
   walk.found.reserve(closest.size());

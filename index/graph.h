@@ -22,6 +22,7 @@
 
 #include "core/base/types.h"
 #include "index/image.h"
+#include "index/ordinal_set.h"
 #include "index/similarity.h"
 #include "index/slab.h"
 
@@ -56,12 +57,13 @@ class Graph {
     uint64_t compared = 0;     // Nodes a similarity was computed for.
   };
 
-  // What a walk returns: ordinals below `end` that are live in the view that ends at `visible`. Others are passed
-  // through. A walk that compares more than `most_compared` nodes gives up.
+  // What a walk returns: ordinals below `end` that are live in the view that ends at `visible`, and in `among` unless that
+  // is null. Others are passed through. A walk that compares more than `most_compared` nodes gives up.
   struct Scope {
     Ordinal end = 0;
     Ordinal visible = 0;
     uint64_t most_compared = UINT64_MAX;
+    const OrdinalSet* among = nullptr;
   };
 
   Graph(const Slab& slab, const Similarity& similarity, const GraphOptions& options, uint32_t capacity);

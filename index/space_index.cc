@@ -10,6 +10,7 @@
 
 #include "core/base/check.h"
 #include "core/base/status.h"
+#include "index/filter_choice.h"
 #include "index/graph.h"
 #include "index/id_map.h"
 #include "index/kernels.h"
@@ -27,6 +28,9 @@ constexpr size_t kAppendStep = 64;
 // half of what is live gives way to the scan; but the first so many comparisons for each unit of its width are free.
 constexpr uint64_t kWalkShare = 2;
 constexpr uint64_t kFreePerWidth = 32;
+// Matches listed at a time, and how far ahead of the comparison their rows are fetched.
+constexpr size_t kMatchStep = 256;
+constexpr size_t kMatchesAhead = 4;
 
 class SlabSpaceIndex final : public SpaceIndex {
  public:
@@ -72,13 +76,28 @@ class SlabSpaceIndex final : public SpaceIndex {
   uint64_t resident_bytes() const override;
 
  private:
+  void Prefetch(Ordinal ordinal) const {
+    __builtin_prefetch(&slab_.BlockOf(ordinal).inverse_norm[Slab::Lane(ordinal)]);
+    __builtin_prefetch(&slab_.BlockOf(ordinal).died_at[Slab::Lane(ordinal)]);
+    // The first lines; the hardware sees the stream and fetches the rest.
+    const auto* const row = reinterpret_cast<const char*>(slab_.Row(ordinal));
+    for (size_t at = 0; at < std::min<size_t>(size_t{slab_.stride()} * sizeof(float), 512); at += 64) {
+      __builtin_prefetch(row + at);
+    }
+  }
   void AppendStep(std::span<const Entry> entries, Ordinal first, uint32_t* replaced);
   // Offers what the graph finds below `linked`; false when a scan is the better way or the only one.
   bool WalkGraph(const SearchRequest& request, const Similarity::Query& query, Ordinal linked, IndexView view,
                  SearchResult* result, TopK& top) const;
-  // Compares what is live in [begin, end) and passes the filter; returns how many that were.
-  uint64_t Scan(const Similarity::Query& query, Ordinal begin, Ordinal end, IndexView view, const OrdinalFilter* filter,
-                TopK& top) const;
+  // Compare what is live in [begin, end), and in `matches`; return how many that were.
+  uint64_t Scan(const Similarity::Query& query, Ordinal begin, Ordinal end, IndexView view, TopK& top) const;
+  uint64_t ScanMatches(const Similarity::Query& query, Ordinal begin, Ordinal end, IndexView view,
+                       const OrdinalSet& matches, TopK& top) const;
+  uint64_t Scan(const SearchRequest& request, const Similarity::Query& query, Ordinal begin, IndexView view,
+                TopK& top) const {
+    return request.filter == nullptr ? Scan(query, begin, view.visible, view, top)
+                                     : ScanMatches(query, begin, view.visible, view, *request.filter, top);
+  }
 
   // Constant after construction.
   const IndexOptions options_;
@@ -221,8 +240,27 @@ std::optional<Ordinal> SlabSpaceIndex::Find(std::string_view id, IndexView view)
   return ordinal;
 }
 
+uint64_t SlabSpaceIndex::ScanMatches(const Similarity::Query& query, Ordinal begin, Ordinal end, IndexView view,
+                                     const OrdinalSet& matches, TopK& top) const {
+  std::array<Ordinal, kMatchStep> listed;
+  uint64_t compared = 0;
+  for (size_t count = listed.size(); count == listed.size();) {
+    count = matches.List(begin, end, listed);
+    for (size_t i = 0; i < count; ++i) {
+      if (i + kMatchesAhead < count) Prefetch(listed[i + kMatchesAhead]);
+      const Ordinal ordinal = listed[i];
+      if (!Live(ordinal, view)) continue;
+      ++compared;
+      const float similarity = similarity_.Of(query, slab_.Row(ordinal), slab_.InverseNorm(ordinal));
+      if (similarity >= top.floor()) top.Offer({ordinal, similarity});
+    }
+    if (count != 0) begin = listed[count - 1] + 1;
+  }
+  return compared;
+}
+
 uint64_t SlabSpaceIndex::Scan(const Similarity::Query& query, Ordinal begin, Ordinal end, IndexView view,
-                              const OrdinalFilter* filter, TopK& top) const {
+                              TopK& top) const {
   constexpr uint32_t kRows = Slab::kBlockRows;
   uint64_t compared = 0;
   std::array<float, kRows> similarities;
@@ -235,12 +273,6 @@ uint64_t SlabSpaceIndex::Scan(const Similarity::Query& query, Ordinal begin, Ord
     const Slab::Block& block = slab_.BlockOf(base);
     uint32_t wanted = 0;
     for (uint32_t lane = from; lane < to; ++lane) wanted |= uint32_t{block.LiveIn(lane, view.visible)} << lane;
-    if (filter != nullptr) {
-      for (uint32_t left = wanted; left != 0; left &= left - 1) {
-        const auto lane = static_cast<uint32_t>(__builtin_ctz(left));
-        if (!(*filter)(base + lane)) wanted &= ~(1u << lane);
-      }
-    }
     if (wanted == 0) continue;
 
     const float* const rows = slab_.Row(base);
@@ -265,12 +297,18 @@ bool SlabSpaceIndex::WalkGraph(const SearchRequest& request, const Similarity::Q
                                IndexView view, SearchResult* result, TopK& top) const {
   const Graph* const graph = graph_.load(std::memory_order_acquire);
   const uint64_t live = this->live();
-  if (graph == nullptr || linked == 0 || request.exact || request.filter != nullptr) return false;
+  if (graph == nullptr || linked == 0 || request.exact) return false;
   if (live <= options_.flat_threshold || live <= request.k) return false;
   const uint32_t ef = std::max(request.ef, request.k);
-  const Graph::Scope scope = {.end = linked,
-                              .visible = view.visible,
-                              .most_compared = std::max(live / kWalkShare, ef * kFreePerWidth)};
+  Graph::Scope scope = {.end = linked,
+                        .visible = view.visible,
+                        .most_compared = std::max(live / kWalkShare, ef * kFreePerWidth),
+                        .among = request.filter};
+  if (request.filter != nullptr) {
+    const FilterChoice choice = ChooseForFilter(request.filter->estimate(), view.visible, ef);
+    if (!choice.walk) return false;
+    scope.most_compared = choice.most_compared;
+  }
   const std::optional<Graph::Walk> walk = graph->Search(query, ef, scope);
   if (!walk) return false;
   for (const Graph::Found& found : walk->found) top.Offer({found.ordinal, found.similarity});
@@ -287,13 +325,13 @@ SearchResult SlabSpaceIndex::Search(const SearchRequest& request, IndexView view
   const Ordinal linked = std::min(linked_.load(std::memory_order_acquire), view.visible);
   bool walked = WalkGraph(request, query, linked, view, &result, top);
   if (walked) {
-    result.tail_scanned = Scan(query, linked, view.visible, view, nullptr, top);
+    result.tail_scanned = Scan(request, query, linked, view, top);
     // The graph promises nothing; k hits come back whenever k exist.
     walked = top.size() >= request.k;
   }
   if (!walked) {
     top.Clear();
-    result.tail_scanned = Scan(query, 0, view.visible, view, request.filter, top);
+    result.tail_scanned = Scan(request, query, 0, view, top);
     result.exact = true;
   }
   result.hits = top.Take();

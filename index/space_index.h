@@ -28,6 +28,7 @@
 
 #include "core/base/types.h"
 #include "index/image.h"
+#include "index/ordinal_set.h"
 
 namespace engram {
 
@@ -46,16 +47,14 @@ struct IndexView {
   Ordinal visible = 0;
 };
 
-// Called for ordinals that are visible and live; true keeps the ordinal. May be called from several threads at once.
-using OrdinalFilter = std::function<bool(Ordinal)>;
-
 struct SearchRequest {
   std::span<const float> query;  // `dimension` finite elements; not zero under cosine.
   uint32_t k = 10;               // At least 1.
   uint32_t ef = 64;              // Width of the graph walk; at least k is used.
   bool exact = false;            // Scan everything.
-  // Null: no filter. With a filter everything is scanned, so k hits come back whenever k exist.
-  const OrdinalFilter* filter = nullptr;
+  // Null: no filter. Few matches are scanned, among many the graph is walked (index/filter_choice.h); either way k hits
+  // come back whenever k exist.
+  const OrdinalSet* filter = nullptr;
   std::optional<float> min_similarity;
 };
 

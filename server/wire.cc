@@ -145,6 +145,9 @@ absl::StatusOr<RecallQuery> DecodeRecall(const v1::RecallRequest& request) {
     out.min_similarity = request.min_similarity();
   }
   ENGRAM_ASSIGN_OR_RETURN(out.filter, DecodeFilter(request.filter()));
+  out.ranking.recency_half_life_us = request.ranking().recency_half_life_us();
+  out.ranking.confidence_weight = request.ranking().confidence_weight();
+  out.ranking.oversample = request.ranking().oversample();
   out.at_least = {request.at_least().journal(), request.at_least().position()};
   out.exact = request.exact();
   out.include_content = request.include_content();

@@ -144,6 +144,9 @@ One observation a line; only "embedding" is needed:
     sub->add_option("--ef", recall_.ef, "Width of the graph walk: slower and more exact")->type_name("N");
     sub->add_option("--min-similarity", recall_.min_similarity, "Only hits at least this similar")->type_name("S");
     sub->add_flag("--exact", recall_.exact, "Compare with every observation");
+    Duration(sub, "--half-life", &half_life_us_, "After so long a hit counts half");
+    sub->add_option("--confidence-weight", confidence_weight_, "How much confidence counts, 0..1")->type_name("W");
+    sub->add_option("--oversample", oversample_, "So many times k are ranked by age and confidence (4)")->type_name("N");
     FilterOptions(sub);
     sub->add_flag("--content", content_, "With the text (tables have it)")->group("Shown");
     sub->add_flag("--tags", tags_, "With the tags (tables have them)")->group("Shown");
@@ -164,6 +167,9 @@ One observation a line; only "embedding" is needed:
     recall_.content = content_ || (!line_.global.json && !no_content_);
     recall_.tags = tags_ || (!line_.global.json && !no_tags_);
     recall_.filter = filter();
+    recall_.ranking.set_recency_half_life_us(half_life_us_);
+    recall_.ranking.set_confidence_weight(confidence_weight_);
+    recall_.ranking.set_oversample(oversample_);
     return recall_;
   }
 
@@ -273,6 +279,9 @@ One observation a line; only "embedding" is needed:
   CLI::App app_{"Stream observations into Engram, recall them out."};
   CommandLine line_;
   std::string output_ = "table", priority_ = "normal", ack_ = "durable", metric_ = "cosine", recall_cue_;
+  int64_t half_life_us_ = 0;
+  float confidence_weight_ = 0;
+  uint32_t oversample_ = 0;
   ObserveOptions observe_;
   RecallOptions recall_;
   GetOptions get_;

@@ -49,6 +49,7 @@ struct RecallOptions {
   uint32_t k = 10;
   uint32_t ef = 0;
   std::optional<float> min_similarity;
+  v1::Ranking ranking;
   v1::Filter filter;
   bool exact = false;
   bool content = true;

@@ -59,6 +59,7 @@ v1::RecallRequest RequestOf(const RecallOptions& options) {
   request.set_k(options.k);
   request.set_ef(options.ef);
   if (options.min_similarity.has_value()) request.set_min_similarity(*options.min_similarity);
+  if (options.ranking.ByteSizeLong() != 0) *request.mutable_ranking() = options.ranking;
   *request.mutable_filter() = options.filter;
   request.set_include_content(options.content);
   request.set_include_tags(options.tags);

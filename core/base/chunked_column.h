@@ -1,4 +1,4 @@
-// A column that only grows and whose rows never move: row i of the first chunk of 64, then chunks of doubling size.
+// A column that only grows and whose rows never move: the first chunk has `kFirst` of them, then chunks double in size.
 //
 // Threads:  one writer (Extend); any reader of rows whose number it learnt through an acquire of the writer's release.
 // Ownership: owns its chunks. Blocking: never. Errors: std::bad_alloc from Extend, which then changed nothing.
@@ -14,7 +14,7 @@
 
 namespace engram {
 
-template <typename T>
+template <typename T, uint64_t kFirst = 64>
 class ChunkedColumn {
  public:
   ChunkedColumn() = default;
@@ -39,10 +39,9 @@ class ChunkedColumn {
   uint64_t bytes() const { return capacity_ * sizeof(T); }
 
  private:
-  static constexpr uint64_t kFirst = 64;
-  static constexpr size_t kChunks = 27;  // 64 * (2^27 - 1) > 2^32 rows.
+  static constexpr size_t kChunks = 27;  // More than 2^32 rows, if the first has 64.
 
-  // Chunk c holds rows [64 * (2^c - 1), 64 * (2^(c+1) - 1)).
+  // Chunk c holds rows [kFirst * (2^c - 1), kFirst * (2^(c+1) - 1)).
   static size_t ChunkOf(uint64_t row) { return std::bit_width(row / kFirst + 1) - 1; }
 
   T* Row(uint64_t row) const {

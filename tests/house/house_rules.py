@@ -28,6 +28,7 @@ LIBRARY_FILES = {
     r"yaml-cpp": ["config/yaml_reader.cc"],
     r"tbb|oneapi": ["core/stream/tbb_executor.cc"],
     r"prometheus": ["server/metrics_exporter.cc"],
+    r"roaring": ["core/ordinal_bitmap.cc"],
     r"spdlog": ["server/log.cc"],
     r"CLI": ["server/main.cc", "clients/cli/", "loadtest/"],
     r"nlohmann": ["clients/cli/", "loadtest/", "tests/server/", "tests/clients/"],

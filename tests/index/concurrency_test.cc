@@ -17,6 +17,7 @@ namespace {
 
 using testing::AsEmbedding;
 using testing::ClusteredVectors;
+using testing::OrdinalFilter;
 using testing::Vector;
 
 constexpr uint64_t kSeed = 11;

@@ -18,6 +18,7 @@ using testing::AsEmbedding;
 using testing::ClusteredVectors;
 using testing::ExactSimilarity;
 using testing::IndexModel;
+using testing::OrdinalFilter;
 using testing::Vector;
 
 IndexOptions Options(uint32_t dimension, Metric metric = Metric::kCosine, uint64_t flat_threshold = 1'000'000) {

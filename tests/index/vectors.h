@@ -3,12 +3,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/types.h"
@@ -85,6 +89,30 @@ inline double ExactSimilarity(Metric metric, const Vector& a, const Vector& b) {
   return 0;
 }
 
+// A set by a predicate, with an estimate that is wrong by a factor if wanted.
+class OrdinalFilter final : public OrdinalSet {
+ public:
+  template <typename Predicate>
+    requires std::predicate<Predicate, Ordinal>
+  OrdinalFilter(Predicate matches) : matches_(std::move(matches)) {}  // NOLINT: implicit, as a lambda is a filter.
+  OrdinalFilter(std::function<bool(Ordinal)> matches, uint64_t estimate) : matches_(std::move(matches)), estimate_(estimate) {}
+
+  bool Matches(Ordinal ordinal) const override { return matches_(ordinal); }
+  size_t List(Ordinal from, Ordinal end, std::span<Ordinal> out) const override {
+    size_t listed = 0;
+    for (Ordinal at = from; at < end && listed < out.size(); ++at) {
+      if (matches_(at)) out[listed++] = at;
+    }
+    return listed;
+  }
+  uint64_t estimate() const override { return estimate_; }
+
+ private:
+  std::function<bool(Ordinal)> matches_;
+  // None: everything is scanned.
+  uint64_t estimate_ = 0;
+};
+
 // What a SpaceIndex must be: the present state only.
 class IndexModel {
  public:
@@ -109,10 +137,10 @@ class IndexModel {
     double similarity;
   };
   // Everything live that passes, the closest first.
-  std::vector<Hit> Rank(const Vector& query, const OrdinalFilter* filter = nullptr) const {
+  std::vector<Hit> Rank(const Vector& query, const OrdinalSet* filter = nullptr) const {
     std::vector<Hit> hits;
     for (const auto& [id, ordinal] : live_) {
-      if (filter != nullptr && !(*filter)(ordinal)) continue;
+      if (filter != nullptr && !filter->Matches(ordinal)) continue;
       hits.push_back({ordinal, ExactSimilarity(metric_, query, vectors_[ordinal])});
     }
     std::sort(hits.begin(), hits.end(), [](const Hit& a, const Hit& b) {

@@ -143,6 +143,9 @@ TEST(Wire, CarriesARecallOver) {
   (*request.mutable_filter()->mutable_no_tags())["e"] = "f";
   request.mutable_filter()->set_observed_from_us(1);
   request.mutable_filter()->set_observed_to_us(2);
+  request.mutable_ranking()->set_recency_half_life_us(3'600'000'000);
+  request.mutable_ranking()->set_confidence_weight(0.25f);
+  request.mutable_ranking()->set_oversample(9);
   const auto query = DecodeRecall(request);
   ASSERT_TRUE(query.ok());
   EXPECT_EQ(query->space, "notes");
@@ -157,6 +160,11 @@ TEST(Wire, CarriesARecallOver) {
   EXPECT_EQ(query->filter.no_tags.at(0).first, "e");
   EXPECT_EQ(query->filter.observed_from_us, 1);
   EXPECT_EQ(query->filter.observed_to_us, 2);
+  EXPECT_EQ(query->ranking.recency_half_life_us, 3'600'000'000);
+  EXPECT_EQ(query->ranking.confidence_weight, 0.25f);
+  EXPECT_EQ(query->ranking.oversample, 9u);
+  request.clear_ranking();
+  EXPECT_FALSE(DecodeRecall(request)->ranking.enabled());
 }
 
 }  // namespace

@@ -128,10 +128,17 @@ class Client:
         min_similarity: Optional[float] = None,
         ef: int = 0,
         exact: bool = False,
+        half_life: Optional[float] = None,
+        confidence_weight: float = 0.0,
+        oversample: int = 0,
         at_least: Optional[Token] = None,
         timeout: Optional[float] = None,
     ) -> RecallResult:
-        """The ``k`` observations most similar to an embedding, or to the observation ``id``."""
+        """The ``k`` observations most similar to an embedding, or to the observation ``id``.
+
+        With a ``half_life`` in seconds, or a ``confidence_weight`` in 0..1, hits are ordered by ``score``: similarity
+        weighted by age and confidence, among the ``oversample * k`` (0: four times ``k``) most similar.
+        """
         if (embedding is None) == (id is None):
             raise ValueError("recall by an embedding or by an id: one of the two")
         request = memory_service_pb2.RecallRequest(
@@ -150,6 +157,12 @@ class Client:
             setattr(request, name, data)
         if min_similarity is not None:
             request.min_similarity = min_similarity
+        if half_life is not None:
+            request.ranking.recency_half_life_us = round(half_life * 1_000_000)
+        if confidence_weight:
+            request.ranking.confidence_weight = confidence_weight
+        if oversample:
+            request.ranking.oversample = oversample
         if where is not None:
             request.filter.CopyFrom(where.to_message())
         if at_least is not None:

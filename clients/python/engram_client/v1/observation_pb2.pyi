@@ -100,6 +100,16 @@ class Observation(_message.Message):
     ttl_us: int
     def __init__(self, id: _Optional[str] = ..., embedding: _Optional[_Union[FloatVector, _Mapping]] = ..., embedding_f32: _Optional[bytes] = ..., embedding_f16: _Optional[bytes] = ..., content: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., observed_at_us: _Optional[int] = ..., confidence: _Optional[float] = ..., ttl_us: _Optional[int] = ...) -> None: ...
 
+class Ranking(_message.Message):
+    __slots__ = ["confidence_weight", "oversample", "recency_half_life_us"]
+    CONFIDENCE_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    OVERSAMPLE_FIELD_NUMBER: _ClassVar[int]
+    RECENCY_HALF_LIFE_US_FIELD_NUMBER: _ClassVar[int]
+    confidence_weight: float
+    oversample: int
+    recency_half_life_us: int
+    def __init__(self, recency_half_life_us: _Optional[int] = ..., confidence_weight: _Optional[float] = ..., oversample: _Optional[int] = ...) -> None: ...
+
 class Rejection(_message.Message):
     __slots__ = ["code", "count", "message", "retry_after_us", "sequence"]
     CODE_FIELD_NUMBER: _ClassVar[int]
