@@ -30,7 +30,7 @@ run: configure  ## Run the daemon in the foreground (ARGS='--profile low_latency
 	exec $(RELEASE)/server/engramd $(ARGS)
 
 .PHONY: bench
-bench: configure  ## Measure ingest and recall, beside a bare gRPC sink in the same run
+bench: configure  ## Measure ingest beside a bare gRPC sink, recall, durability and memory (ARGS=--help lists the parts)
 	@$(BUILD) engramd engram-loadtest
 	$(RELEASE)/loadtest/engram-loadtest $(ARGS)
 

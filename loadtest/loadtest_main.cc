@@ -7,6 +7,7 @@
 
 #include "loadtest/bench.h"
 #include "loadtest/durable_bench.h"
+#include "loadtest/recall_bench.h"
 #include "loadtest/sink.h"
 #include "loadtest/spawn.h"
 
@@ -30,6 +31,10 @@ struct Options {
   engram::IngestPlan ingest;
   engram::LatencyPlan latency;
   engram::DurablePlan durable;
+  engram::RunbookPlan runbook;
+  engram::RecallPlan recall;
+  engram::LoadPlan load;
+  engram::MemoryPlan memory;
   engram::BenchContext context;
 };
 
@@ -42,6 +47,7 @@ absl::Status Measure(Options options, engram::Report& report) {
   if (options.knobs || options.profiles) {
     return engram::SweepKnobs(options.context, options.knob_seconds, !options.knobs, report);
   }
+  if (!options.runbook.file.empty()) return engram::RunRunbook(options.context, options.runbook, report);
   const auto wanted = [&](std::string_view part) {
     return options.only.empty() || std::find(options.only.begin(), options.only.end(), part) != options.only.end();
   };
@@ -60,7 +66,77 @@ absl::Status Measure(Options options, engram::Report& report) {
     options.durable.batch_size = options.ingest.batch_size;
     ENGRAM_RETURN_IF_ERROR(engram::MeasureDurable(options.context, options.durable, options.durable_parts, report));
   }
+  if (wanted("recall")) ENGRAM_RETURN_IF_ERROR(engram::MeasureRecall(options.context, options.recall, report));
+  if (wanted("load")) ENGRAM_RETURN_IF_ERROR(engram::MeasureLoad(options.context, options.load, report));
+  if (wanted("memory")) ENGRAM_RETURN_IF_ERROR(engram::MeasureMemory(options.context, options.memory, report));
   return absl::OkStatus();
+}
+
+void AddRunbookOptions(CLI::App& app, engram::RunbookPlan& plan) {
+  app.add_option("--runbook", plan.file, "Instead: this runbook of the big-ann streaming track (YAML)")
+      ->check(CLI::ExistingFile);
+  app.add_option("--runbook-dataset", plan.dataset, "Which of its datasets, where it has several");
+  app.add_option("--runbook-data", plan.data, "Its vectors, .fbin, .u8bin or .i8bin (default: seeded clusters)")
+      ->check(CLI::ExistingFile);
+  app.add_option("--runbook-cue-file", plan.cues, "What its searches ask for, beside --runbook-data")
+      ->check(CLI::ExistingFile);
+  app.add_option("--runbook-dimension", plan.dimension, "Of the seeded clusters")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  app.add_option("--runbook-cues", plan.cue_count, "Recalls of each search")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  app.add_option("--runbook-floor", plan.floor, "Bar of the mean recall@10 over its searches")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+}
+
+void AddRecallOptions(CLI::App& app, Options& options) {
+  constexpr uint64_t kMost = 100'000'000;
+  app.add_option("--sample-dir", options.recall.sample, "Real embeddings of the recall part; empty leaves them out")
+      ->capture_default_str();
+  app.add_option("--recall-points", options.recall.points, "Observations of each seeded set of the recall part")
+      ->check(CLI::Range(uint64_t{100}, kMost))
+      ->capture_default_str();
+  app.add_option("--recall-dimensions", options.recall.dimensions, "Of its seeded sets")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("--recall-cues", options.recall.cues, "Recalls of each look")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  app.add_option("--recall-observations", options.recall.observations,
+                 "Observations that are each asked for by their own vector at the next call")
+      ->check(CLI::Range(uint64_t{1}, kMost))
+      ->capture_default_str();
+  app.add_option("--load-points", options.load.points, "Observations at 768-d of the load part")
+      ->check(CLI::Range(uint64_t{100}, kMost))
+      ->capture_default_str();
+  app.add_option("--load-seconds", options.load.seconds, "Of each load beside the recalls")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  app.add_option("--load-recall-rate", options.load.recalls_per_second, "Recalls offered a second in the load part")
+      ->check(CLI::Range(1.0, 1e5))
+      ->capture_default_str();
+  app.add_option("--ingest-observations", options.load.ingest_observations, "That say what ingest takes at most")
+      ->check(CLI::Range(uint64_t{100}, kMost))
+      ->capture_default_str();
+  app.add_option("--tail-points", options.load.tails, "Lengths of unlinked tails (the long form: 200000,1000000)")
+      ->delimiter(',')
+      ->check(CLI::Range(uint64_t{100}, kMost))
+      ->capture_default_str();
+  app.add_option("--sustain-seconds", options.load.sustain_seconds, "Of the sustained stream; 0 leaves it out")
+      ->check(CLI::Range(0, 86400))
+      ->capture_default_str();
+  app.add_option("--memory-points", options.memory.points, "Observations at 768-d that are weighed")
+      ->check(CLI::Range(uint64_t{100}, kMost))
+      ->capture_default_str();
+  app.add_option("--memory-spaces", options.memory.spaces, "Spaces of 100 observations that are weighed")
+      ->check(CLI::Range(1, 16'000))
+      ->capture_default_str();
+  app.add_option("--growth-points", options.memory.growth_points,
+                 "How far a space grows from 10 000 (the long form: 1000000)")
+      ->check(CLI::Range(uint64_t{100}, kMost))
+      ->capture_default_str();
 }
 
 void AddDurableOptions(CLI::App& app, Options& options) {
@@ -109,13 +185,14 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app(
       "Measures engramd on this machine: ingest beside a bare gRPC sink, latency under a steady load, the first "
-      "call after silence, idling, and what durability costs beside the disk. Exit code 0, 1 when something broke, 3 "
+      "call after silence, idling, what durability costs beside the disk, what recalls find, how quick they stay while "
+      "the stream pours in, and memory. Exit code 0, 1 when something broke, 3 "
       "with --strict when a bar is missed.",
       "engram-loadtest");
   app.add_option("--engramd", options.daemon, "The daemon to measure (default: the one built beside this program)");
-  app.add_option("--only", options.only, "Only these parts: ingest, latency, idle, durable")
+  app.add_option("--only", options.only, "Only these parts: ingest, latency, idle, durable, recall, load, memory")
       ->delimiter(',')
-      ->check(CLI::IsMember({"ingest", "latency", "idle", "durable"}));
+      ->check(CLI::IsMember({"ingest", "latency", "idle", "durable", "recall", "load", "memory"}));
   app.add_option("--output", options.output, "table or json")->check(CLI::IsMember({"table", "json"}));
   app.add_flag("--strict", options.strict, "Exit with 3 when a bar is missed");
   app.add_flag("--knobs", options.knobs, "Instead: the five profiles, then single settings varied on balanced");
@@ -156,6 +233,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   AddDurableOptions(app, options);
+  options.recall.sample = ENGRAM_SAMPLE_DIRECTORY;
+  AddRunbookOptions(app, options.runbook);
+  AddRecallOptions(app, options);
   CLI11_PARSE(app, argc, argv);
 
   engram::CleanUpOnInterrupt();

@@ -25,7 +25,7 @@ MAY_INCLUDE = [
 LIBRARY_FILES = {
     r"grpc|grpcpp|google/protobuf|engram/v1": ["server/", "clients/", "loadtest/", "tests/server/", "tests/clients/"],
     r"hnswlib": ["index/graph_links.h", "tests/index/stock_hnswlib.cc"],
-    r"yaml-cpp": ["config/yaml_reader.cc"],
+    r"yaml-cpp": ["config/yaml_reader.cc", "loadtest/runbook_reader.cc"],
     r"tbb|oneapi": ["core/stream/tbb_executor.cc"],
     r"prometheus": ["server/metrics_exporter.cc"],
     r"roaring": ["core/ordinal_bitmap.cc"],

@@ -31,5 +31,33 @@ TEST(ExactSearchTest, CountsTheRightRowsOnce) {
   EXPECT_EQ(exact.CountCorrect(cue, std::vector<size_t>{0, 1, 2}, 3), 2u);
 }
 
+TEST(ExactSearchTest, ManyCuesGetWhatEachGetsByItself) {
+  const Matrix matrix = RandomMatrix(300, 19, 1), cues = RandomMatrix(7, 19, 2);
+  const ExactSearch exact(matrix);
+  const auto best = exact.BestForEach(cues, 10, {});
+  ASSERT_EQ(best.size(), 7u);
+  for (size_t cue = 0; cue < cues.rows(); ++cue) {
+    const auto alone = exact.Best(cues.row(cue), 10);
+    ASSERT_EQ(best[cue].size(), 10u);
+    for (size_t i = 0; i < 10; ++i) {
+      EXPECT_EQ(best[cue][i].row, alone[i].row);
+      EXPECT_EQ(best[cue][i].similarity, alone[i].similarity);
+    }
+  }
+}
+
+TEST(ExactSearchTest, ARowCountsForEachThatUsesIt) {
+  const Matrix matrix{2, {1, 0, 2, 1, 0, 1}};
+  const ExactSearch exact(matrix);
+  const Matrix cues{2, {1, 0}};
+  const auto best = exact.BestForEach(cues, 4, std::vector<uint32_t>{0, 2, 1});
+  ASSERT_EQ(best[0].size(), 3u);
+  EXPECT_EQ(best[0][0].row, 1u);
+  EXPECT_EQ(best[0][1].row, 1u);
+  EXPECT_EQ(best[0][2].row, 2u);
+  EXPECT_EQ(exact.CountCorrect(cues.row(0), std::vector<size_t>{1, 1, 0}, best[0]), 3u);
+  EXPECT_EQ(exact.CountCorrect(cues.row(0), std::vector<size_t>{1, 2}, exact.BestForEach(cues, 1, {})[0]), 0u);
+}
+
 }  // namespace
 }  // namespace engram
