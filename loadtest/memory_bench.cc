@@ -17,7 +17,7 @@ namespace {
 
 constexpr double kLinkedBar = 1.45, kUnlinkedBar = 1.05, kSpaceBar = 20, kIngestBar = 0.8, kGrowthBar = 4;
 constexpr uint32_t kManyDimension = 128, kHits = 10, kCallers = 4, kGrowthFactor = 4;
-constexpr size_t kCues = 300, kWarmUpRows = 2048;
+constexpr size_t kCues = 300;
 constexpr uint64_t kGrowthFrom = 10'000;
 // A code: one byte an element, a scale and a norm.
 constexpr double kCodeBytes = kManyDimension + 8;
@@ -34,14 +34,13 @@ double SettledBytes(const Child& child) {
   return static_cast<double>(least);
 }
 
-// A process whose connections, heaps and threads are not new.
-absl::StatusOr<std::unique_ptr<DurableDaemon>> StartWarm(const BenchContext& context, uint32_t dimension) {
+// A process that has streamed `rows` into a space and keeps it. Its buffers have their size then, and what they are made
+// of is not counted for what comes next; nor does what comes next find freed memory.
+absl::StatusOr<std::unique_ptr<DurableDaemon>> StartWarm(const BenchContext& context, const Matrix& rows) {
   ENGRAM_ASSIGN_OR_RETURN(auto daemon, DurableDaemon::Start(context, {.profile = "balanced"}));
-  constexpr const char* kName = "warm";
-  ENGRAM_RETURN_IF_ERROR(CreateFlatSpace(daemon->stub(), kName, dimension));
-  const Matrix rows = RandomMatrix(kWarmUpRows, dimension, context.seed);
-  ENGRAM_RETURN_IF_ERROR(StreamRows(daemon->stub(), kName, rows, 0, rows.rows(), 0));
-  ENGRAM_RETURN_IF_ERROR(DeleteSpace(daemon->stub(), kName));
+  constexpr const char* kKept = "kept";
+  ENGRAM_RETURN_IF_ERROR(CreateFlatSpace(daemon->stub(), kKept, rows.dimension));
+  ENGRAM_RETURN_IF_ERROR(StreamRows(daemon->stub(), kKept, rows, 0, rows.rows(), 0));
   return daemon;
 }
 
@@ -51,7 +50,7 @@ absl::Status MeasureObservation(const BenchContext& context, const MemoryPlan& p
                              plan.dimension));
   std::vector<std::vector<std::string>> table = {{"", "resident", "as the space counts"}};
   for (const bool linked : {false, true}) {
-    ENGRAM_ASSIGN_OR_RETURN(const auto daemon, StartWarm(context, plan.dimension));
+    ENGRAM_ASSIGN_OR_RETURN(const auto daemon, StartWarm(context, rows));
     constexpr const char* kSpace = "weighed";
     ENGRAM_RETURN_IF_ERROR(linked ? CreateGraphSpace(daemon->stub(), kSpace, plan.dimension)
                                   : CreateFlatSpace(daemon->stub(), kSpace, plan.dimension));
@@ -82,7 +81,7 @@ struct ManyResult {
 // `plan.spaces` calls of `plan.space_points` observations each, into as many spaces or all into one.
 absl::StatusOr<ManyResult> ObserveMany(const BenchContext& context, const MemoryPlan& plan, const Matrix& rows,
                                        bool one_space) {
-  ENGRAM_ASSIGN_OR_RETURN(const auto daemon, StartWarm(context, kManyDimension));
+  ENGRAM_ASSIGN_OR_RETURN(const auto daemon, StartWarm(context, rows));
   if (one_space) ENGRAM_RETURN_IF_ERROR(CreateFlatSpace(daemon->stub(), "one", kManyDimension));
   const double before = SettledBytes(daemon->child());
   std::atomic<uint32_t> next{0};  // Relaxed: only hands out different numbers.

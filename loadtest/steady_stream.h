@@ -70,7 +70,8 @@ class SteadyStream {
   std::jthread writer_, reader_;
 };
 
-// Nanoseconds from each due instant to the answer; one call at a time, so a slow one delays the next.
+// Nanoseconds from each due instant to the answer; one call at a time, so a slow one delays the next. Where they fall
+// behind by half of `seconds`, the rest is not asked and counts with what it has waited by then.
 absl::StatusOr<Histogram> RecallSteadily(v1::MemoryService::Stub& stub, const std::string& space, const Matrix& cues,
                                          double recalls_per_second, double seconds);
 

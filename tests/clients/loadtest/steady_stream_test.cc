@@ -5,8 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 #include <latch>
+
+#include "loadtest/observe_client.h"
+#include "loadtest/pacing.h"
 
 namespace engram {
 namespace {
@@ -79,6 +83,34 @@ TEST(SteadyStreamTest, WhatFoundNoRoomIsSentAgain) {
   service.enough_.wait();
   EXPECT_TRUE((*stream)->Stop().ok());
   EXPECT_GE((*stream)->acknowledged(), 100u);
+}
+
+// Takes 20 ms for a recall.
+class Slow final : public v1::MemoryService::Service {
+ public:
+  grpc::Status Recall(grpc::ServerContext*, const v1::RecallRequest* request, v1::RecallResponse* response) override {
+    SleepUntilNanos(NowNanos() + 20'000'000);
+    ++asked_;
+    for (uint32_t i = 0; i < request->k(); ++i) response->add_hits();
+    return grpc::Status::OK;
+  }
+
+  std::atomic<uint64_t> asked_{0};
+};
+
+TEST(SteadyStreamTest, RecallsThatFallBehindAreGivenUpAndStillCount) {
+  Slow service;
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const auto server = builder.BuildAndStart();
+  const auto stub = v1::MemoryService::NewStub(ConnectTo("127.0.0.1:" + std::to_string(port)));
+  const auto latency = RecallSteadily(*stub, "s", RandomMatrix(3, 4, 1), 1000, 0.2);
+  ASSERT_TRUE(latency.ok()) << latency.status();
+  EXPECT_EQ(latency->count(), 200u);
+  EXPECT_LT(service.asked_.load(), 20u);
+  EXPECT_GT(latency->Percentile(0.5), 150'000'000);
 }
 
 TEST(SteadyStreamTest, NobodyThereIsAnError) {
