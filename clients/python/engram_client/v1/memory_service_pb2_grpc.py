@@ -110,14 +110,11 @@ class MemoryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RecallStream(self, request, context):
-        """The same answer in pieces of batch_size. With `follow` the stream then goes on: each observation recorded behind the
-        answer that passes min_similarity (unset: each) and filter is sent, in the order of the journal. A version that
-        replaces one counts as new. One that is replaced, forgotten or expired before it was sent is left out; every other is
-        sent once, however slowly the client reads, which holds up nobody else. Each response says in `point` how far it is;
-        `after` goes on from there, on any connection and after a restart.
-        Ends, with `follow`, with: NOT_FOUND when the space is deleted; UNAVAILABLE when the daemon drains, after a last
-        response with the point to go on from; CANCELLED and DEADLINE_EXCEEDED, the client's; RESOURCE_EXHAUSTED when there
-        are already limits.max_followers. FAILED_PRECONDITION and OUT_OF_RANGE: `after` is another journal's, or beyond it.
+        """The same answer in pieces of batch_size. With `follow` it goes on: each observation recorded behind the answer that
+        passes min_similarity (unset: all do) and filter is sent once, in the journal's order, however slowly the client reads.
+        A version that replaces one is new; what is replaced, forgotten or expired before it was sent is left out.
+        Then also: NOT_FOUND, the space is deleted; UNAVAILABLE, the daemon drains (the last response has the point to go on
+        from); RESOURCE_EXHAUSTED, limits.max_followers; FAILED_PRECONDITION, OUT_OF_RANGE: `after` of another journal, too new.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
