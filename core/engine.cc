@@ -15,6 +15,9 @@
 #include "core/janitor.h"
 #include "core/journal/memory_journal.h"
 #include "core/observation_check.h"
+#include "core/one_shot_listener.h"
+#include "core/recall_canary.h"
+#include "core/recall_follow.h"
 #include "core/recaller.h"
 #include "core/replica.h"
 #include "core/resource_watermarks.h"
@@ -61,9 +64,12 @@ class EngineImpl final : public Engine {
         shaper_(&registry_, &log_, &watermarks_, deps.clock),
         forgetter_(&log_, deps.clock),
         ingest_(*settings, &log_, &watermarks_, deps.executor, deps.clock, deps.metrics),
-        recaller_(&ingest_, journal_.get(), deps.executor, deps.clock),
+        canary_(deps.executor, deps.clock),
+        recaller_(&ingest_, journal_.get(), deps.executor, deps.clock, &canary_),
+        followers_(&recaller_, &ingest_, journal_.get(), deps.clock),
         janitor_(deps.clock, [this] { Housekeep().IgnoreError(); }),
         settings_(std::move(settings)) {
+    canary_.Tune(settings_->recall_canary_rate);
     metrics_->AddGaugeSource([this](const GaugeSink& sink) { ReadGauges(sink); });
   }
   ~EngineImpl() override {
@@ -131,6 +137,11 @@ class EngineImpl final : public Engine {
     return answer;
   }
 
+  absl::StatusOr<std::unique_ptr<RecallFollow>> Follow(const RecallQuery& query, const FollowPoint& after) override {
+    ENGRAM_ASSIGN_OR_RETURN(const auto space, registry_.Find(query.space));
+    return followers_.Open(space, query, after, *settings());
+  }
+
   absl::StatusOr<GetAnswer> Get(const std::string& space, std::span<const std::string> ids) override {
     ENGRAM_ASSIGN_OR_RETURN(const auto found, registry_.Find(space));
     return recaller_.Get(found, ids);
@@ -178,6 +189,7 @@ class EngineImpl final : public Engine {
   void ApplySettings(std::shared_ptr<const Settings> settings) override ABSL_LOCKS_EXCLUDED(mu_) {
     ingest_.Tune(*settings);
     watermarks_.Tune(*settings);
+    canary_.Tune(settings->recall_canary_rate);
     MutexLock lock(mu_);
     settings_ = std::move(settings);
   }
@@ -186,7 +198,10 @@ class EngineImpl final : public Engine {
     return settings_;
   }
 
-  void StopAdmitting() override { ingest_.StopAdmitting(); }
+  void StopAdmitting() override {
+    ingest_.StopAdmitting();
+    followers_.Wake();
+  }
   void ResumeAdmitting() override { ingest_.ResumeAdmitting(); }
   bool AwaitDrained(MonotonicTime deadline) override { return ingest_.AwaitDrained(deadline); }
   absl::Status Housekeep() override ABSL_LOCKS_EXCLUDED(housekeeping_mu_) {
@@ -211,7 +226,9 @@ class EngineImpl final : public Engine {
   SpaceShaper shaper_;
   Forgetter forgetter_;
   Ingest ingest_;
+  RecallCanary canary_;
   Recaller recaller_;
+  Followers followers_;
   Janitor janitor_;
   // Atomic: a sum.
   std::atomic<uint64_t> recalls_total_{0};
@@ -229,30 +246,6 @@ class EngineImpl final : public Engine {
   };
   Mutex scrape_mu_;
   Scrape scrape_ ABSL_GUARDED_BY(scrape_mu_);
-};
-
-// Waits for its own acknowledgement.
-class OneShotListener final : public StreamListener {
- public:
-  explicit OneShotListener(Clock* clock) : clock_(clock) {}
-  void OnProgress() noexcept override {
-    MutexLock lock(mu_);
-    moved_ = true;
-    cv_.NotifyAll();
-  }
-  // False at the deadline.
-  bool Await(MonotonicTime deadline) {
-    MutexLock lock(mu_);
-    bool in_time = true;
-    while (!moved_ && in_time) in_time = clock_->WaitUntil(cv_, mu_, deadline);
-    return std::exchange(moved_, false);
-  }
-
- private:
-  Clock* const clock_;
-  Mutex mu_;
-  CondVar cv_;
-  bool moved_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 absl::StatusOr<ObserveOutcome> EngineImpl::Observe(const std::string& space, ObservationBatch batch, Priority priority,
@@ -352,6 +345,7 @@ void EngineImpl::ReadGauges(const GaugeSink& sink) {
   sink(MetricId::kRecallWaiting, "", 0, static_cast<double>(status.recalls_waiting));
   sink(MetricId::kSpaces, "", 0, static_cast<double>(status.spaces));
   watermarks_.Tell(sink);
+  followers_.Tell(sink);
   {
     const MonotonicTime now = clock_->Now();
     MutexLock lock(scrape_mu_);
@@ -368,6 +362,10 @@ void EngineImpl::ReadGauges(const GaugeSink& sink) {
     const SpaceInfo info = space->Info();
     sink(MetricId::kBackpressureState, info.name, 0, level);
     sink(MetricId::kLinkBacklog, info.name, 0, static_cast<double>(info.link_backlog));
+    if (const auto canary = space->canary().Read()) {
+      sink(MetricId::kRecallCanaryMean, info.name, 0, canary->mean);
+      sink(MetricId::kRecallCanaryLeast, info.name, 0, canary->least);
+    }
     sink(MetricId::kSpaceLive, info.name, 0, static_cast<double>(info.live));
     sink(MetricId::kSpaceResident, info.name, 0, static_cast<double>(info.resident_bytes));
   }

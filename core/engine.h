@@ -27,6 +27,7 @@ namespace engram {
 
 class Directory;
 class Journal;
+class RecallFollow;
 class Space;
 class SpaceRegistry;
 struct JournalRecord;
@@ -133,6 +134,17 @@ struct RecallAnswer {
   std::shared_ptr<const void> pin;
 };
 
+// How far a recall that goes on has got in the journal, in its space.
+struct FollowPoint {
+  // Every match recorded up to here has been sent,
+  Token through;
+  // and of the record at this position those at its first so many places.
+  uint64_t partial_position = 0;
+  uint32_t partial_places = 0;
+
+  friend bool operator==(const FollowPoint&, const FollowPoint&) = default;
+};
+
 struct GetAnswer {
   std::vector<ObservationHit> observations;
   std::vector<std::string> missing;
@@ -231,6 +243,9 @@ class Engine {
 
   // Runs on the calling thread once a high-priority slot is free; waits for `at_least`, both within `deadline`.
   virtual absl::StatusOr<RecallAnswer> Recall(const RecallQuery& query, MonotonicTime deadline) = 0;
+  // The same recall from then on: what is recorded behind `after` (a recall's visible_through, say) and passes
+  // min_similarity and filter. core/recall_follow.h; it ends before the engine. k is not looked at but for its range.
+  virtual absl::StatusOr<std::unique_ptr<RecallFollow>> Follow(const RecallQuery& query, const FollowPoint& after) = 0;
   virtual absl::StatusOr<GetAnswer> Get(const std::string& space, std::span<const std::string> ids) = 0;
   virtual absl::StatusOr<ForgetAnswer> Forget(const ForgetQuery& query) = 0;
 
@@ -252,7 +267,8 @@ class Engine {
   // Puts kLive settings in force; the others must be as they were.
   virtual void ApplySettings(std::shared_ptr<const Settings> settings) = 0;
   virtual std::shared_ptr<const Settings> settings() const = 0;
-  // Refuses new observations (UNAVAILABLE) and ends open streams once what they had accepted has reached their level.
+  // Refuses new observations (UNAVAILABLE), ends open streams once what they had accepted has reached their level, and
+  // followers at once.
   virtual void StopAdmitting() = 0;
   virtual void ResumeAdmitting() = 0;
   // Waits until the queue is empty and everything appended to the journal is applied; false at the deadline.

@@ -27,6 +27,28 @@ struct HitParts {
   bool embedding = true;
 };
 
+// A few ordinals, ascending.
+class ListedOrdinals final : public OrdinalSet {
+ public:
+  explicit ListedOrdinals(std::span<const Ordinal> ordinals) : ordinals_(ordinals) {}
+
+  bool Matches(Ordinal ordinal) const override {
+    return std::binary_search(ordinals_.begin(), ordinals_.end(), ordinal);
+  }
+  size_t List(Ordinal from, Ordinal end, std::span<Ordinal> out) const override {
+    size_t listed = 0;
+    for (auto at = std::lower_bound(ordinals_.begin(), ordinals_.end(), from);
+         at != ordinals_.end() && *at < end && listed < out.size(); ++at) {
+      out[listed++] = *at;
+    }
+    return listed;
+  }
+  uint64_t estimate() const override { return ordinals_.size(); }
+
+ private:
+  const std::span<const Ordinal> ordinals_;
+};
+
 // NOT_FOUND: it is not in the journal any more. Any other error: it cannot be read.
 absl::Status ReadHit(const Journal& journal, Pin& pin, Ordinal ordinal, HitParts parts, ObservationHit& hit) {
   const Space& space = *pin.space;
@@ -147,6 +169,11 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   const int64_t now_us = clock_->WallMicros();
   const bool mortals_gone = space->ExpireDue(now_us);
   const IndexView view = index->Pin();
+  if (view.visible != 0) {
+    // Of this space it shows all up to its last row, also what was applied beyond a gap.
+    const uint64_t last = space->records().Address(view.visible - 1).position;
+    answer.visible_through.position = std::max(answer.visible_through.position, last);
+  }
 
   std::vector<float> widened;
   Ordinal self = kNoOrdinal;
@@ -171,12 +198,13 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   request.min_similarity = query.min_similarity;
   std::optional<Filter> filter;
   // A writer was busy, so some observations whose time is over may still be there: look at each one.
+  const std::optional<int64_t> due = mortals_gone ? std::nullopt : std::optional(now_us);
   if (!query.filter.empty() || !mortals_gone) {
-    const std::optional<int64_t> due = mortals_gone ? std::nullopt : std::optional(now_us);
     request.filter = &filter.emplace(query.filter, space->records(), *index, view, due);
   }
 
   const SearchResult found = index->Search(request, view);
+  canary_->Consider(space, query.filter, due, request, view, found);
   answer.graph_candidates = found.graph_candidates;
   answer.tail_scanned = found.tail_scanned;
   answer.exact = found.exact;
@@ -222,6 +250,84 @@ absl::StatusOr<GetAnswer> Recaller::Get(const std::shared_ptr<Space>& space, std
       }
       view = index->Pin();
     }
+  }
+  return answer;
+}
+
+absl::StatusOr<std::vector<float>> Recaller::CueOf(const Space& space, const RecallQuery& query,
+                                                   const Settings& settings) const {
+  ENGRAM_RETURN_IF_ERROR(Check(space, query, settings));
+  std::vector<float> cue;
+  if (query.id.empty()) {
+    cue.resize(query.embedding.dimension);
+    WidenVector(query.embedding, cue);
+    return cue;
+  }
+  const SpaceIndex* const index = space.index();
+  const std::optional<Ordinal> found = index == nullptr ? std::nullopt : index->Find(query.id, index->Pin());
+  if (!found || space.records().ExpiresAt(*found) <= clock_->WallMicros()) {
+    return absl::NotFoundError(fmt::format("there is no observation '{}' in space '{}'", query.id, space.name()));
+  }
+  const std::span<const float> vector = index->VectorOf(*found);
+  cue.assign(vector.begin(), vector.end());
+  return cue;
+}
+
+absl::StatusOr<Recaller::WindowAnswer> Recaller::LookAt(const std::shared_ptr<Space>& space, const RecallQuery& query,
+                                                        std::span<const float> cue, std::span<const Ordinal> ordinals,
+                                                        IndexView view, size_t most) {
+  absl::StatusOr<WindowAnswer> answer = absl::InternalError("the look did not run");
+  executor_->RunHigh([&] {
+    try {
+      answer = Compare(space, query, cue, ordinals, view, most);
+    } catch (const std::exception& error) {
+      answer = absl::ResourceExhaustedError(fmt::format("the recall could not go on: {}", error.what()));
+    }
+  });
+  return answer;
+}
+
+Recaller::WindowAnswer Recaller::Compare(const std::shared_ptr<Space>& space, const RecallQuery& query,
+                                         std::span<const float> cue, std::span<const Ordinal> ordinals, IndexView view,
+                                         size_t most) const {
+  constexpr size_t kMostBytes = size_t{1} << 20;
+  const ListedOrdinals set(ordinals);
+  SearchRequest request;
+  request.query = cue;
+  request.k = static_cast<uint32_t>(ordinals.size());
+  request.exact = true;
+  request.filter = &set;
+  request.min_similarity = query.min_similarity;
+  std::vector<SearchHit> found = space->index()->Search(request, view).hits;
+  std::sort(found.begin(), found.end(), [](const SearchHit& a, const SearchHit& b) { return a.ordinal < b.ordinal; });
+
+  const auto pin = std::make_shared<Pin>();
+  pin->space = space;
+  WindowAnswer answer;
+  answer.pin = pin;
+  answer.done = ordinals.size();
+  const RecordStore& records = space->records();
+  const HitParts parts = {query.include_content, query.include_tags, query.include_embedding};
+  const int64_t now_us = clock_->WallMicros();
+  size_t bytes = 0;
+  for (const SearchHit& hit : found) {
+    if (answer.hits.size() == most || bytes >= kMostBytes) {
+      answer.done = static_cast<size_t>(std::lower_bound(ordinals.begin(), ordinals.end(), hit.ordinal) - ordinals.begin());
+      break;
+    }
+    ObservationHit& out = answer.hits.emplace_back();
+    out.similarity = hit.similarity;
+    out.score = !query.ranking.enabled() ? hit.similarity
+                                         : RankingScore(query.ranking, hit.similarity, records.ObservedAt(hit.ordinal),
+                                                        records.Confidence(hit.ordinal), now_us);
+    const absl::Status read = ReadHit(*journal_, *pin, hit.ordinal, parts, out);
+    if (read.ok()) {
+      bytes += out.content.size() + out.embedding.size_bytes();
+      continue;
+    }
+    answer.hits.pop_back();
+    // What is not in the journal any more has died meanwhile, as others did before they were looked at.
+    if (!absl::IsNotFound(read)) ++answer.unreadable;
   }
   return answer;
 }

@@ -72,6 +72,7 @@ absl::StatusOr<Replica::Effect> Replica::ApplyObservations(const JournalRecord& 
   // First: a checkpoint that has the record has its marks.
   effect.space->NoteMarks(record.marks, position);
   effect.end = effect.space->Apply(record.observations, position, record.places);
+  effect.space->arrivals().Ring();
   return effect;
 }
 

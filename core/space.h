@@ -17,7 +17,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/arrival_bell.h"
 #include "core/base/mutex.h"
+#include "core/canary_window.h"
 #include "core/engine.h"
 #include "core/metrics/metrics.h"
 #include "core/record_store.h"
@@ -126,8 +128,15 @@ class Space final : public SpaceQueue {
   IndexOptions IndexOptionsFor(uint32_t dimension) const;
 
   // Deleted: what still waits for it is refused.
-  void Drop() { dropped_.store(true, std::memory_order_release); }
+  void Drop() {
+    dropped_.store(true, std::memory_order_release);
+    arrivals_.Ring();
+  }
   bool dropped() const { return dropped_.load(std::memory_order_acquire); }
+
+  // Rung after observations have become visible, and when the space is dropped.
+  ArrivalBell& arrivals() { return arrivals_; }
+  CanaryWindow& canary() { return canary_; }
 
   // True for the one caller that may start linking; it says when it has stopped.
   bool ClaimLinking() { return !linking_.exchange(true); }
@@ -161,6 +170,10 @@ class Space final : public SpaceQueue {
   uint64_t quota_observations_ ABSL_GUARDED_BY(mu_);
   uint64_t quota_bytes_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::shared_ptr<StreamState>> streams_ ABSL_GUARDED_BY(mu_);
+
+  // Own synchronisation.
+  ArrivalBell arrivals_;
+  CanaryWindow canary_;
 
   // Atomic: set once under mu_, read by everybody (release/acquire: the index behind it is complete).
   std::atomic<SpaceIndex*> index_view_{nullptr};

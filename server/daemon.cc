@@ -28,6 +28,7 @@ constexpr size_t kPooledBytes = size_t{16} << 20;
 constexpr int kSpareThreads = 128;
 // What stays open once every call that matters is over (health watches, reflection) gets this long to leave.
 constexpr auto kLastGrace = std::chrono::milliseconds(100);
+constexpr auto kFollowersGrace = std::chrono::seconds(1);
 
 void SetChannelArguments(grpc::ServerBuilder& builder, const Settings& settings) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(settings.server_max_message_bytes));
@@ -61,7 +62,8 @@ std::function<absl::StatusOr<Token>()> CheckpointOf(Storage* storage, Engine* en
 Daemon::Daemon(Options options)
     : options_(std::move(options)),
       calls_("calls", "server.max_concurrent_calls", options_.settings.server_max_concurrent_calls),
-      streams_("observe streams", "server.max_streams", options_.settings.server_max_streams) {}
+      streams_("observe streams", "server.max_streams", options_.settings.server_max_streams),
+      followers_("followers", "limits.max_followers", options_.settings.limits_max_followers) {}
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(options)));
@@ -131,7 +133,8 @@ std::unique_ptr<grpc::Server> Daemon::BuildServer(const std::vector<std::string>
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 16);
   grpc::ResourceQuota quota("engramd");
-  quota.SetMaxThreads(static_cast<int>(settings.server_max_streams + settings.server_max_concurrent_calls) +
+  quota.SetMaxThreads(static_cast<int>(settings.server_max_streams + settings.server_max_concurrent_calls +
+                                       settings.limits_max_followers) +
                       kSpareThreads);
   builder.SetResourceQuota(quota);
   ports.assign(wanted.size(), 0);
@@ -150,6 +153,7 @@ absl::Status Daemon::Listen() {
                           .clock = &clock_,
                           .calls = &calls_,
                           .streams = &streams_,
+                          .followers = &followers_,
                           .max_message_bytes = options_.settings.server_max_message_bytes,
                           .recovered = [this] { return storage_ ? storage_->recovered() : 1.0; }});
   admin_service_ = std::make_unique<AdminService>(AdminService::Deps{
@@ -210,6 +214,8 @@ Daemon::Leftovers Daemon::Stop(Duration bound) {
   Leftovers left;
   if (!streams_.AwaitNone(clock_, deadline)) left.streams = streams_.taken();
   if (!calls_.AwaitNone(clock_, deadline)) left.calls = calls_.taken();
+  // One whose client does not read goes on from its last point elsewhere: nothing is lost with it.
+  followers_.AwaitNone(clock_, std::min(deadline, clock_.Now() + kFollowersGrace));
   server_->Shutdown(std::chrono::system_clock::now() + (left.any() ? std::chrono::milliseconds(0) : kLastGrace));
   server_->Wait();
   if (!engine_->AwaitDrained(deadline)) left.observations = engine_->ReadStatus().queue_depth;

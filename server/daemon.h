@@ -6,8 +6,8 @@
 //            under way needs to notice that it was cancelled.
 // Errors:    UNAVAILABLE for an address that cannot be listened on: the message names it and says what to do.
 //
-// Stopping, in order: health says NOT_SERVING; the engine admits no more and ends its streams once what they had
-// accepted has reached their level; calls under way finish; the server closes; the queue is empty.
+// Stopping, in order: health says NOT_SERVING; the engine admits no more, ends its followers and, once what they had
+// accepted has reached their level, its streams; calls under way finish; followers that read get a second; the server closes; the queue is empty.
 #pragma once
 
 #include <grpcpp/server.h>
@@ -87,6 +87,7 @@ class Daemon {
   std::unique_ptr<LoadSampler> sampler_;
   CallSlots calls_;
   CallSlots streams_;
+  CallSlots followers_;
   std::unique_ptr<MemoryService> memory_service_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<grpc::Server> server_;

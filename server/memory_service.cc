@@ -10,6 +10,7 @@
 #include "server/frame_decoder.h"
 #include "server/grpc_status.h"
 #include "server/incoming.h"
+#include "server/recall_stream_call.h"
 #include "server/wire.h"
 
 namespace engram {
@@ -53,9 +54,11 @@ absl::Status MemoryService::CheckOpen() const {
   return absl::UnavailableError(fmt::format("the daemon is recovering, {:.0f} % is read", 100 * deps_.recovered()));
 }
 
-grpc::Status MemoryService::InSlot(const std::function<absl::Status()>& body) {
+grpc::Status MemoryService::InSlot(const std::function<absl::Status()>& body) { return InSlot(*deps_.calls, body); }
+
+grpc::Status MemoryService::InSlot(CallSlots& slots, const std::function<absl::Status()>& body) {
   if (const absl::Status open = CheckOpen(); !open.ok()) return ToGrpc(open);
-  auto slot = deps_.calls->Take();
+  auto slot = slots.Take();
   return ToGrpc(slot.ok() ? body() : slot.status());
 }
 
@@ -126,23 +129,11 @@ grpc::Status MemoryService::Recall(grpc::ServerContext* context, const v1::Recal
 
 grpc::Status MemoryService::RecallStream(grpc::ServerContext* context, const v1::RecallStreamRequest* request,
                                          grpc::ServerWriter<v1::RecallStreamResponse>* writer) {
-  return InSlot([&]() -> absl::Status {
-    if (request->follow()) return absl::UnimplementedError("follow is not implemented: recall again instead");
+  const auto run = [&]() -> absl::Status {
     ENGRAM_ASSIGN_OR_RETURN(const size_t size, PageSize(request->batch_size(), "batch_size"));
-    ENGRAM_ASSIGN_OR_RETURN(const RecallQuery query, DecodeRecall(request->recall()));
-    ENGRAM_ASSIGN_OR_RETURN(const RecallAnswer answer, deps_.engine->Recall(query, DeadlineOf(*context, *deps_.clock)));
-    size_t next = 0;
-    do {
-      v1::RecallStreamResponse response;
-      for (size_t i = 0; i < size && next < answer.hits.size(); ++i) Encode(answer.hits[next++], response.add_hits());
-      if (next == answer.hits.size()) {
-        EncodeCoverage(answer, response.mutable_coverage());
-        response.set_last(true);
-      }
-      if (!writer->Write(response)) return absl::CancelledError("the client is gone");
-    } while (next < answer.hits.size());
-    return absl::OkStatus();
-  });
+    return RecallStreamCall(deps_.engine, deps_.clock, context, writer).Run(*request, size);
+  };
+  return InSlot(request->follow() ? *deps_.followers : *deps_.calls, run);
 }
 
 grpc::Status MemoryService::GetObservations(grpc::ServerContext*, const v1::GetObservationsRequest* request,

@@ -1,7 +1,8 @@
 // engram.v1.MemoryService over an Engine.
 //
 // Threads:   gRPC's, one for each call under way. Ownership: engine, pool and clock outlive it.
-// Blocking:  each call its own thread, within server.max_concurrent_calls and server.max_streams.
+// Blocking:  each call its own thread, within server.max_concurrent_calls, server.max_streams and
+//            limits.max_followers.
 // Errors:    the engine's statuses, code for code; RESOURCE_EXHAUSTED when too many calls are under way.
 // Why:       ObserveStream and Observe take their requests as bytes and read them with frame_decoder.h; gRPC's
 //            "streamed unary" hook is what lets a synchronous service do so.
@@ -32,6 +33,7 @@ class MemoryService final : public v1::MemoryService::Service {
     Clock* clock;
     CallSlots* calls;
     CallSlots* streams;
+    CallSlots* followers;
     uint64_t max_message_bytes;
     // How much of the journal has been read, 0..1, for those who call before Open.
     std::function<double()> recovered;
@@ -70,7 +72,8 @@ class MemoryService final : public v1::MemoryService::Service {
   grpc::Status RunObserveStream(grpc::ServerContext* context, ObserveStreamCall::Io* io);
   grpc::Status RunObserve(grpc::ServerContext* context, ObserveIo* io);
   absl::Status Observe(grpc::ServerContext& context, grpc::ByteBuffer& bytes, v1::ObserveResponse& response);
-  // Runs `body` in a slot for a call.
+  // Runs `body` in one of `slots`, or in a slot for a call.
+  grpc::Status InSlot(CallSlots& slots, const std::function<absl::Status()>& body);
   grpc::Status InSlot(const std::function<absl::Status()>& body);
 
   // Constant after construction.

@@ -178,6 +178,18 @@ absl::StatusOr<ForgetQuery> DecodeForget(const v1::ForgetRequest& request) {
   return out;
 }
 
+FollowPoint Decode(const v1::FollowPoint& point) {
+  return {.through = {point.through().journal(), point.through().position()},
+          .partial_position = point.partial_position(),
+          .partial_places = point.partial_places()};
+}
+
+void Encode(const FollowPoint& point, v1::FollowPoint* out) {
+  Encode(point.through, out->mutable_through());
+  out->set_partial_position(point.partial_position);
+  out->set_partial_places(point.partial_places);
+}
+
 void Encode(const Token& token, v1::Token* out) {
   out->set_journal(token.journal);
   out->set_position(token.position);

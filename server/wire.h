@@ -21,9 +21,11 @@ absl::StatusOr<SpaceConfig> DecodeSpaceConfig(const v1::SpaceConfig& config);
 SpaceChange DecodeSpaceChange(const v1::UpdateSpaceRequest& request);
 absl::StatusOr<FilterSpec> DecodeFilter(const v1::Filter& filter);
 absl::StatusOr<RecallQuery> DecodeRecall(const v1::RecallRequest& request);
+FollowPoint Decode(const v1::FollowPoint& point);
 absl::StatusOr<ForgetQuery> DecodeForget(const v1::ForgetRequest& request);
 
 void Encode(const Token& token, v1::Token* out);
+void Encode(const FollowPoint& point, v1::FollowPoint* out);
 void Encode(const Rejected& rejected, v1::Rejection* out);
 void Encode(const SpaceInfo& info, v1::Space* out);
 // A hit of a recall.

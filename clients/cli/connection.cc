@@ -8,9 +8,11 @@
 #include <functional>
 #include <mutex>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "clients/cli/interrupt.h"
 #include "clients/cli/time_text.h"
 #include "core/base/status.h"
 #include "engram/v1/admin_service.grpc.pb.h"
@@ -58,6 +60,9 @@ class GrpcObserveCall final : public ObserveCall {
   const std::function<absl::Status(const grpc::Status&)> explain_;
 };
 
+// How long an interrupted recall may take to notice.
+constexpr int64_t kInterruptMicros = 100'000;
+
 class GrpcConnection final : public Connection {
  public:
   GrpcConnection(std::string address, const std::string& target, int64_t timeout_us)
@@ -77,6 +82,23 @@ class GrpcConnection final : public Connection {
 
   absl::StatusOr<v1::RecallResponse> Recall(const v1::RecallRequest& request) override {
     return Call<v1::RecallResponse>(*memory_, &v1::MemoryService::Stub::Recall, request);
+  }
+  absl::Status FollowRecall(const v1::RecallStreamRequest& request, const Interrupt& interrupt,
+                            const std::function<void(const v1::RecallStreamResponse&)>& each) override {
+    grpc::ClientContext context;
+    AwaitDaemon();
+    const auto reader = memory_->RecallStream(&context, request);
+    // Read does not hear of an interruption: somebody else does.
+    std::jthread watches([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        if (interrupt.WaitFor(kInterruptMicros)) return context.TryCancel();
+      }
+    });
+    v1::RecallStreamResponse response;
+    while (reader->Read(&response)) each(response);
+    const grpc::Status status = reader->Finish();
+    if (interrupt.count() != 0) return absl::OkStatus();
+    return status.ok() ? absl::UnavailableError("the daemon ended the recall") : Explain(status);
   }
   absl::StatusOr<v1::GetObservationsResponse> GetObservations(const v1::GetObservationsRequest& request) override {
     return Call<v1::GetObservationsResponse>(*memory_, &v1::MemoryService::Stub::GetObservations, request);

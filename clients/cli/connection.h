@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "engram/v1/memory_service.pb.h"
 
 namespace engram {
+
+class Interrupt;
 
 // "host:port", "[v6]:port" or "unix:path" in the form gRPC resolves. INVALID_ARGUMENT says what is missing.
 absl::StatusOr<std::string> TargetOf(const std::string& address);
@@ -41,6 +44,9 @@ class Connection {
   virtual ~Connection() = default;
 
   virtual absl::StatusOr<v1::RecallResponse> Recall(const v1::RecallRequest& request) = 0;
+  // Gives each response to `each` as it comes. Without a deadline; OK once `interrupt` has been, and not otherwise.
+  virtual absl::Status FollowRecall(const v1::RecallStreamRequest& request, const Interrupt& interrupt,
+                                    const std::function<void(const v1::RecallStreamResponse&)>& each) = 0;
   virtual absl::StatusOr<v1::GetObservationsResponse> GetObservations(const v1::GetObservationsRequest& request) = 0;
   virtual absl::StatusOr<v1::ForgetResponse> Forget(const v1::ForgetRequest& request) = 0;
   virtual absl::StatusOr<v1::Space> CreateSpace(const v1::CreateSpaceRequest& request) = 0;

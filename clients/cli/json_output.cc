@@ -43,6 +43,18 @@ ordered_json LatencyOf(const v1::LatencySummary& latency) {
   return {{"p50_us", latency.p50_us()}, {"p99_us", latency.p99_us()}, {"count", latency.count()}};
 }
 
+ordered_json HitOf(const v1::Hit& hit) {
+  ordered_json one = {{"id", hit.id()},
+                      {"similarity", Shortest(hit.similarity())},
+                      {"score", Shortest(hit.score())},
+                      {"observed_at", FormatInstant(hit.observed_at_us())},
+                      {"confidence", Shortest(hit.confidence())}};
+  if (!hit.content().empty()) one["content"] = hit.content();
+  if (!hit.tags().empty()) one["tags"] = TagsOf(hit.tags());
+  if (!hit.embedding().empty()) one["embedding"] = Elements(hit.embedding());
+  return one;
+}
+
 float Widened(uint16_t half) {
   const int sign = half >> 15, exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
   float magnitude = 0;
@@ -147,15 +159,7 @@ std::string ToJson(const ObserveSummary& summary) {
 std::string ToJson(const v1::RecallResponse& response, uint64_t row, const std::string& id) {
   ordered_json hits = ordered_json::array();
   for (const v1::Hit& hit : response.hits()) {
-    ordered_json one = {{"id", hit.id()},
-                        {"similarity", Shortest(hit.similarity())},
-                        {"score", Shortest(hit.score())},
-                        {"observed_at", FormatInstant(hit.observed_at_us())},
-                        {"confidence", Shortest(hit.confidence())}};
-    if (!hit.content().empty()) one["content"] = hit.content();
-    if (!hit.tags().empty()) one["tags"] = TagsOf(hit.tags());
-    if (!hit.embedding().empty()) one["embedding"] = Elements(hit.embedding());
-    hits.push_back(std::move(one));
+    hits.push_back(HitOf(hit));
   }
   const v1::Coverage& coverage = response.coverage();
   ordered_json cue = ordered_json::object();
@@ -174,6 +178,8 @@ std::string ToJson(const v1::RecallResponse& response, uint64_t row, const std::
                  {"live", coverage.live()}}},
                {"elapsed_us", response.elapsed_us()}});
 }
+
+std::string ToJson(const v1::Hit& hit) { return Line(HitOf(hit)); }
 
 std::string ToJson(const v1::Observation& observation) {
   ordered_json out = {{"id", observation.id()}};

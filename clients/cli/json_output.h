@@ -16,6 +16,7 @@ namespace engram {
 std::string ToJson(const ObserveSummary& summary);
 // `cue` is what was recalled by: its row in the input, from 1, or an id.
 std::string ToJson(const v1::RecallResponse& response, uint64_t row, const std::string& id);
+std::string ToJson(const v1::Hit& hit);
 // In the form `engram observe` reads, so that one space can be poured into another.
 std::string ToJson(const v1::Observation& observation);
 std::string ToJson(const v1::ForgetResponse& response, bool dry_run);

@@ -144,6 +144,7 @@ One observation a line; only "embedding" is needed:
     sub->add_option("--ef", recall_.ef, "Width of the graph walk: slower and more exact")->type_name("N");
     sub->add_option("--min-similarity", recall_.min_similarity, "Only hits at least this similar")->type_name("S");
     sub->add_flag("--exact", recall_.exact, "Compare with every observation");
+    sub->add_flag("--follow", recall_.follow, "Go on with each new hit as it comes, one a line");
     Duration(sub, "--half-life", &half_life_us_, "After so long a hit counts half");
     sub->add_option("--confidence-weight", confidence_weight_, "How much confidence counts, 0..1")->type_name("W");
     sub->add_option("--oversample", oversample_, "So many times k are ranked by age and confidence (4)")->type_name("N");

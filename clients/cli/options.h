@@ -52,6 +52,7 @@ struct RecallOptions {
   v1::Ranking ranking;
   v1::Filter filter;
   bool exact = false;
+  bool follow = false;
   bool content = true;
   bool tags = true;
   bool embedding = false;

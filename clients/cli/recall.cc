@@ -71,6 +71,11 @@ v1::RecallRequest RequestOf(const RecallOptions& options) {
 // Asks once and prints. `row` counts cues from 1; with `many`, a heading says which one it is.
 ExitCode Ask(Session& session, const RecallOptions& options, const v1::RecallRequest& request, uint64_t row, bool many,
              uint64_t dimension) {
+  if (options.follow) {
+    if (!many) return FollowRecall(session, options, request, dimension);
+    session.Warn("--follow goes with one cue");
+    return kUsage;
+  }
   const absl::StatusOr<v1::RecallResponse> response = session.daemon().Recall(request);
   if (!response.ok()) return session.FailIn(options.space, response.status(), dimension);
   if (session.global().json) {

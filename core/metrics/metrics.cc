@@ -37,6 +37,9 @@ uint64_t TrafficOf(const Series& series) {
   return traffic;
 }
 
+// Gauges that are worse the lower they are: over several spaces the lowest counts.
+bool OfWorst(MetricId id) { return id == MetricId::kRecallCanaryMean || id == MetricId::kRecallCanaryLeast; }
+
 std::vector<std::pair<std::string, std::string>> LabelsOf(const MetricRow& row, std::string_view owner, size_t second) {
   std::vector<std::pair<std::string, std::string>> labels;
   if (const std::string_view name = OwnerLabelName(row.labels); !name.empty()) labels.emplace_back(name, owner);
@@ -229,11 +232,20 @@ std::vector<Metrics::Family> Metrics::Collect() {
     ENGRAM_CHECK(row.type == MetricType::kGauge || row.type == MetricType::kSampledCounter);
     auto& values = gauges[static_cast<size_t>(reading.id)];
     if (OwnerOf(row.labels) == MetricOwner::kSpace) {
-      values.try_emplace({std::string(kOtherSpaces), reading.second}, 0.0);
+      // A recall of 0 that nobody measured would be an alarm.
+      if (!OfWorst(reading.id)) values.try_emplace({std::string(kOtherSpaces), reading.second}, 0.0);
       if (!spaces.contains(reading.owner)) reading.owner = kOtherSpaces;
     }
-    double& value = values[{std::move(reading.owner), reading.second}];
-    value = reading.id == MetricId::kBackpressureState ? std::max(value, reading.value) : value + reading.value;
+    const auto [at, first] = values.try_emplace({std::move(reading.owner), reading.second}, reading.value);
+    double& value = at->second;
+    if (first) continue;
+    if (OfWorst(reading.id)) {
+      value = std::min(value, reading.value);
+    } else if (reading.id == MetricId::kBackpressureState || reading.id == MetricId::kRecallFollowLag) {
+      value = std::max(value, reading.value);
+    } else {
+      value += reading.value;
+    }
   }
 
   const Cells process = process_.ReadCells();

@@ -192,7 +192,7 @@ class Metrics {
     std::vector<Sample> samples;  // None: a gauge that no source told.
   };
   // All families of the table, in its order. A space's gauges follow its counters: those of unnamed spaces are summed
-  // under "other", of kBackpressureState the highest.
+  // under "other"; of pressure and a follower's lag the highest counts, of the canary's recall the lowest.
   std::vector<Family> Collect() ABSL_LOCKS_EXCLUDED(sources_mu_, mu_);
 
   // The sum of a histogram over all spaces there are and were, without a scrape's side effects. May shrink when a deleted

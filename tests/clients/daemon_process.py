@@ -15,13 +15,23 @@ class Daemon:
                    "--set", "storage.directory=" + self._storage.name + "/data"]
         for setting in settings:
             command += ["--set", setting]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._command = command
+        self._start()
+
+    def _start(self):
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         line = self._process.stdout.readline()
         ready = re.match(r"engramd ready grpc=(\S+)", line)
         if ready is None:
             self.close()
             raise RuntimeError(f"engramd is not ready: {line!r}")
         self.address = ready.group(1)
+
+    def restart(self):
+        """On the same address and data, after `kill`."""
+        self._process.stdout.close()
+        self._command += ["--set", "server.address=" + self.address]
+        self._start()
 
     def __enter__(self):
         return self

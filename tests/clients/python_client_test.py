@@ -119,6 +119,45 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual(list(stored), ["a"])
         self.assertEqual(stored["a"], Observation([1.0, 0.0], "a", "text", {"k": "v"}, when, 0.5, datetime.timedelta(days=36500)))
 
+    def test_age_and_confidence_count_when_asked_to(self):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        old = now - datetime.timedelta(hours=10)
+        self.engram.observe(self.space, [
+            Observation([1.0, 0.0], id="old", observed_at=old),
+            Observation([1.0, 0.1], id="new", observed_at=now),
+            Observation([1.0, 0.05], id="doubted", observed_at=now, confidence=0.1),
+        ])
+        ids = lambda **how: [hit.id for hit in self.engram.recall(self.space, [1.0, 0.0], **how)]
+        self.assertEqual(ids(), ["old", "doubted", "new"])
+        self.assertEqual(ids(half_life=3600), ["doubted", "new", "old"])
+        self.assertEqual(ids(confidence_weight=1.0), ["old", "new", "doubted"])
+        self.assertEqual(ids(k=1, half_life=3600, oversample=3), ["doubted"])
+        hit = self.engram.recall(self.space, [1.0, 0.0], confidence_weight=1.0)[2]
+        self.assertAlmostEqual(hit.score, hit.similarity * 0.1, places=5)
+        with self.assertRaises(EngramError) as caught:
+            ids(confidence_weight=2.0)
+        self.assertEqual(caught.exception.code, "INVALID_ARGUMENT")
+
+    def test_a_recall_goes_on_with_what_is_new(self):
+        self.engram.observe(self.space, [{"embedding": [1.0, 0.0], "id": "old"}])
+        follow = lambda **more: self.engram.recall_stream(
+            self.space, [1.0, 0.0], min_similarity=0.9, content=True, follow=True, **more)
+        first = follow()
+        part = next(first)
+        self.assertEqual(([hit.id for hit in part.hits], part.last), (["old"], True))
+        self.engram.observe(self.space, [{"embedding": [0.0, 1.0], "id": "far"},
+                                         {"embedding": [1.0, 0.1], "id": "new", "content": "text"}])
+        hits = next(part.hits for part in first if part.hits)
+        self.assertEqual([(hit.id, hit.content) for hit in hits], [("new", "text")])
+        first.close()
+        again = follow(after=part.point)
+        self.assertEqual([hit.id for hit in next(part.hits for part in again if part.hits)], ["new"])
+        self.engram.delete_space(self.space)
+        with self.assertRaises(EngramError) as caught:
+            for _ in again:
+                pass
+        self.assertEqual(caught.exception.code, "NOT_FOUND")
+
     def test_forgetting(self):
         self.engram.observe(self.space, [{"embedding": [1.0, i], "id": str(i), "tags": {"t": str(i % 2)}} for i in range(10)])
         self.assertEqual(self.engram.forget(self.space, where=Filter(tags={"t": "1"}), dry_run=True).forgotten, 5)

@@ -187,12 +187,6 @@ TEST_F(MemoryServiceTest, StreamsTheAnswerInPieces) {
   const v1::RecallResponse whole = Recall(request.recall());
   for (const auto& hit : whole.hits()) at_once.push_back(hit.id());
   EXPECT_EQ(ids, at_once);
-
-  grpc::ClientContext follow_context;
-  request.set_follow(true);
-  const auto follow = stub_.RecallStream(&follow_context, request);
-  EXPECT_FALSE(follow->Read(&piece));
-  EXPECT_EQ(follow->Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
 }
 
 TEST_F(MemoryServiceTest, MakesChangesListsAndDeletesSpaces) {

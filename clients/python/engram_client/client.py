@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Union
 
 import grpc
 
@@ -12,9 +12,11 @@ from engram_client.types import (
     METRICS,
     Embedding,
     Filter,
+    FollowPoint,
     ForgetResult,
     Observation,
     ObserveResult,
+    RecallPart,
     RecallResult,
     Space,
     Token,
@@ -25,6 +27,55 @@ from engram_client.v1 import admin_service_pb2, admin_service_pb2_grpc, memory_s
 
 #: What one GetObservations or Forget call may name.
 _IDS_IN_A_CALL = 1000
+
+
+def _recall_request(
+    space: str,
+    embedding: Optional[Embedding],
+    k: int,
+    *,
+    id: Optional[str] = None,
+    where: Optional[Filter] = None,
+    content: bool = False,
+    tags: bool = False,
+    include_embedding: bool = False,
+    min_similarity: Optional[float] = None,
+    ef: int = 0,
+    exact: bool = False,
+    half_life: Optional[float] = None,
+    confidence_weight: float = 0.0,
+    oversample: int = 0,
+    at_least: Optional[Token] = None,
+) -> memory_service_pb2.RecallRequest:
+    if (embedding is None) == (id is None):
+        raise ValueError("recall by an embedding or by an id: one of the two")
+    request = memory_service_pb2.RecallRequest(
+        space=space,
+        k=k,
+        ef=ef,
+        include_content=content,
+        include_tags=tags,
+        include_embedding=include_embedding,
+        exact=exact,
+    )
+    if id is not None:
+        request.id = id
+    else:
+        name, data = embedding_bytes(embedding)
+        setattr(request, name, data)
+    if min_similarity is not None:
+        request.min_similarity = min_similarity
+    if half_life is not None:
+        request.ranking.recency_half_life_us = round(half_life * 1_000_000)
+    if confidence_weight:
+        request.ranking.confidence_weight = confidence_weight
+    if oversample:
+        request.ranking.oversample = oversample
+    if where is not None:
+        request.filter.CopyFrom(where.to_message())
+    if at_least is not None:
+        request.at_least.CopyFrom(at_least.to_message())
+    return request
 
 
 class Client:
@@ -139,35 +190,44 @@ class Client:
         With a ``half_life`` in seconds, or a ``confidence_weight`` in 0..1, hits are ordered by ``score``: similarity
         weighted by age and confidence, among the ``oversample * k`` (0: four times ``k``) most similar.
         """
-        if (embedding is None) == (id is None):
-            raise ValueError("recall by an embedding or by an id: one of the two")
-        request = memory_service_pb2.RecallRequest(
-            space=space,
-            k=k,
-            ef=ef,
-            include_content=content,
-            include_tags=tags,
-            include_embedding=include_embedding,
-            exact=exact,
+        request = _recall_request(
+            space, embedding, k, id=id, where=where, content=content, tags=tags, include_embedding=include_embedding,
+            min_similarity=min_similarity, ef=ef, exact=exact, half_life=half_life, confidence_weight=confidence_weight,
+            oversample=oversample, at_least=at_least,
         )
-        if id is not None:
-            request.id = id
-        else:
-            name, data = embedding_bytes(embedding)
-            setattr(request, name, data)
-        if min_similarity is not None:
-            request.min_similarity = min_similarity
-        if half_life is not None:
-            request.ranking.recency_half_life_us = round(half_life * 1_000_000)
-        if confidence_weight:
-            request.ranking.confidence_weight = confidence_weight
-        if oversample:
-            request.ranking.oversample = oversample
-        if where is not None:
-            request.filter.CopyFrom(where.to_message())
-        if at_least is not None:
-            request.at_least.CopyFrom(at_least.to_message())
         return RecallResult.from_message(self._call(self._memory.Recall, request, timeout))
+
+    def recall_stream(
+        self,
+        space: str,
+        embedding: Optional[Embedding] = None,
+        k: int = 10,
+        *,
+        follow: bool = False,
+        after: Optional[FollowPoint] = None,
+        batch: int = 0,
+        **cue: Any,
+    ) -> Iterator[RecallPart]:
+        """A recall in parts of ``batch`` hits; with ``follow`` it goes on with what is observed from then on.
+
+        Takes what ``recall`` takes. A follower is given each new observation that passes ``min_similarity`` and ``where``,
+        in the order of the journal, and parts without hits while there is none. Each part's ``point`` says how far it is:
+        ``after=point`` goes on from there, without the snapshot, on any connection. Closing the generator ends the call;
+        a daemon that drains ends it with an ``EngramError`` of code "UNAVAILABLE".
+        """
+        request = memory_service_pb2.RecallStreamRequest(
+            recall=_recall_request(space, embedding, k, **cue), batch_size=batch, follow=follow
+        )
+        if after is not None:
+            request.after.CopyFrom(after.to_message())
+        call = self._memory.RecallStream(request, timeout=None if follow else self.timeout)
+        try:
+            for message in call:
+                yield RecallPart.from_message(message)
+        except grpc.RpcError as error:
+            raise from_rpc(error, self.address) from None
+        finally:
+            call.cancel()
 
     def get(self, space: str, ids: Iterable[str], *, embedding: bool = False) -> Dict[str, Observation]:
         """The observations with these ids. Those that are not there are not in the answer."""

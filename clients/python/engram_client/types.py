@@ -192,6 +192,56 @@ class Hit:
     tags: Mapping[str, str] = field(default_factory=dict)
     embedding: Optional[List[float]] = None
 
+    @classmethod
+    def from_message(cls, message: memory_service_pb2.Hit) -> "Hit":
+        return cls(
+            id=message.id,
+            similarity=message.similarity,
+            score=message.score,
+            observed_at=from_micros(message.observed_at_us),
+            confidence=message.confidence,
+            content=message.content,
+            tags=dict(message.tags),
+            embedding=list(message.embedding) or None,
+        )
+
+
+@dataclass(frozen=True)
+class FollowPoint:
+    """How far a recall that goes on has got. Given back as it is; ``through`` also serves as ``at_least``."""
+
+    through: Token
+    partial_position: int = 0
+    partial_places: int = 0
+
+    def to_message(self) -> memory_service_pb2.FollowPoint:
+        return memory_service_pb2.FollowPoint(
+            through=self.through.to_message(),
+            partial_position=self.partial_position,
+            partial_places=self.partial_places,
+        )
+
+
+@dataclass(frozen=True)
+class RecallPart:
+    """Some hits of a recall that comes in parts."""
+
+    hits: List[Hit]
+    #: The last part of the snapshot.
+    last: bool
+    #: Everything recorded before it has been sent; None within the snapshot, and without ``follow``.
+    point: Optional[FollowPoint]
+    #: New matches left out because the journal's record of them is damaged.
+    unreadable: int = 0
+
+    @classmethod
+    def from_message(cls, message: memory_service_pb2.RecallStreamResponse) -> "RecallPart":
+        point = None
+        if message.HasField("point"):
+            at = message.point
+            point = FollowPoint(Token.from_message(at.through), at.partial_position, at.partial_places)
+        return cls([Hit.from_message(hit) for hit in message.hits], message.last, point, message.unreadable)
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -227,16 +277,7 @@ class RecallResult:
         coverage = message.coverage
         return cls(
             hits=[
-                Hit(
-                    id=hit.id,
-                    similarity=hit.similarity,
-                    score=hit.score,
-                    observed_at=from_micros(hit.observed_at_us),
-                    confidence=hit.confidence,
-                    content=hit.content,
-                    tags=dict(hit.tags),
-                    embedding=list(hit.embedding) or None,
-                )
+                Hit.from_message(hit)
                 for hit in message.hits
             ],
             coverage=Coverage(

@@ -20,8 +20,10 @@
 namespace engram::testing {
 namespace {
 
-// What the engine does not know of: tests/server/metrics_end_to_end_test.cc and process_gauges_test.cc have these.
+// What tests/server/metrics_end_to_end_test.cc, process_gauges_test.cc, ../recall_follow_test.cc, ../recall_canary_test.cc have.
 [[maybe_unused]] const auto* const kEnvironment = ::testing::AddGlobalTestEnvironment(new EveryRowIsAsserted({
+    MetricId::kRecallFollowers, MetricId::kRecallFollowHits, MetricId::kRecallFollowLag,
+    MetricId::kRecallCanaryChecks, MetricId::kRecallCanaryMean, MetricId::kRecallCanaryLeast,
     MetricId::kPoolReuses,
     MetricId::kPoolFallbacks,
     MetricId::kJournalBytes,

@@ -72,6 +72,16 @@ class FlowControl(_message.Message):
     action: FlowControl.Action
     def __init__(self, action: _Optional[_Union[FlowControl.Action, str]] = ...) -> None: ...
 
+class FollowPoint(_message.Message):
+    __slots__ = ["partial_places", "partial_position", "through"]
+    PARTIAL_PLACES_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_POSITION_FIELD_NUMBER: _ClassVar[int]
+    THROUGH_FIELD_NUMBER: _ClassVar[int]
+    partial_places: int
+    partial_position: int
+    through: _observation_pb2.Token
+    def __init__(self, through: _Optional[_Union[_observation_pb2.Token, _Mapping]] = ..., partial_position: _Optional[int] = ..., partial_places: _Optional[int] = ...) -> None: ...
+
 class ForgetRequest(_message.Message):
     __slots__ = ["dry_run", "filter", "ids", "space"]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
@@ -284,24 +294,30 @@ class RecallResponse(_message.Message):
     def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., elapsed_us: _Optional[int] = ...) -> None: ...
 
 class RecallStreamRequest(_message.Message):
-    __slots__ = ["batch_size", "follow", "recall"]
+    __slots__ = ["after", "batch_size", "follow", "recall"]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     RECALL_FIELD_NUMBER: _ClassVar[int]
+    after: FollowPoint
     batch_size: int
     follow: bool
     recall: RecallRequest
-    def __init__(self, recall: _Optional[_Union[RecallRequest, _Mapping]] = ..., batch_size: _Optional[int] = ..., follow: bool = ...) -> None: ...
+    def __init__(self, recall: _Optional[_Union[RecallRequest, _Mapping]] = ..., batch_size: _Optional[int] = ..., follow: bool = ..., after: _Optional[_Union[FollowPoint, _Mapping]] = ...) -> None: ...
 
 class RecallStreamResponse(_message.Message):
-    __slots__ = ["coverage", "hits", "last"]
+    __slots__ = ["coverage", "hits", "last", "point", "unreadable"]
     COVERAGE_FIELD_NUMBER: _ClassVar[int]
     HITS_FIELD_NUMBER: _ClassVar[int]
     LAST_FIELD_NUMBER: _ClassVar[int]
+    POINT_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     coverage: Coverage
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     last: bool
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., last: bool = ...) -> None: ...
+    point: FollowPoint
+    unreadable: int
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., last: bool = ..., point: _Optional[_Union[FollowPoint, _Mapping]] = ..., unreadable: _Optional[int] = ...) -> None: ...
 
 class Space(_message.Message):
     __slots__ = ["config", "created_at_us", "has_graph", "linked", "live", "name", "queued", "resident_bytes", "size"]

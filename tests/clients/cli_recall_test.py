@@ -1,0 +1,76 @@
+"""`engram recall` against a real engramd: cli_recall_test.py ENGRAMD ENGRAM [unittest arguments]."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from daemon_process import Daemon
+
+ENGRAMD = ENGRAM = ""
+
+
+def lines(*records):
+    return "".join(json.dumps(one) + "\n" for one in records)
+
+
+class CliRecallTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon(ENGRAMD)
+        cls.addClassCleanup(cls.daemon.close)
+
+    def setUp(self):
+        self.space = self.id().rsplit(".", 1)[1].lower()
+
+    def run_engram(self, *arguments, stdin=""):
+        done = subprocess.run([ENGRAM, *arguments], input=stdin, capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "ENGRAM_ADDRESS": self.daemon.address})
+        self.assertEqual(done.returncode, 0, f"engram {' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def json(self, *arguments):
+        return [json.loads(line) for line in self.run_engram(*arguments, "--output", "json").stdout.splitlines()]
+
+    def test_hits_are_filtered_and_weighted_by_age(self):
+        day = 24 * 3600
+        now = time.time()
+        self.run_engram("observe", self.space, stdin=lines(
+            {"id": "old", "embedding": [1, 0], "observed_at": int((now - day) * 1e6), "tags": {"k": "a"}},
+            {"id": "new", "embedding": [1, 0.2], "observed_at": int(now * 1e6), "tags": {"k": "a"}},
+            {"id": "other", "embedding": [1, 0.1], "observed_at": int(now * 1e6), "tags": {"k": "b"}}))
+        ids = lambda *how: [hit["id"] for hit in self.json("recall", self.space, "--vector", "[1, 0]", *how)[0]["hits"]]
+        self.assertEqual(ids(), ["old", "other", "new"])
+        self.assertEqual(ids("--half-life", "1h"), ["other", "new", "old"])
+        self.assertEqual(ids("--half-life", "1h", "--tag", "k=a"), ["new", "old"])
+        self.assertEqual(ids("--from", "-2h"), ["other", "new"])
+
+    def test_a_recall_follows_over_a_restart_of_the_daemon(self):
+        daemon = Daemon(ENGRAMD)
+        self.addCleanup(daemon.close)
+        environment = {**os.environ, "ENGRAM_ADDRESS": daemon.address}
+        observe = lambda at, name: subprocess.run([ENGRAM, "--address", at, "observe", self.space], text=True, check=True,
+                                                  input=lines({"id": name, "embedding": [1, 0]}), capture_output=True)
+        observe(daemon.address, "old")
+        follower = subprocess.Popen([ENGRAM, "recall", self.space, "--vector", "[1, 0]", "--follow", "--output", "json"],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        self.addCleanup(follower.kill)
+        read = lambda: json.loads(follower.stdout.readline())["id"]
+        self.assertEqual(read(), "old")
+        observe(daemon.address, "new")
+        self.assertEqual(read(), "new")
+        daemon.kill()
+        daemon.restart()
+        observe(daemon.address, "later")
+        self.assertEqual(read(), "later")
+        follower.send_signal(signal.SIGINT)
+        rest, warnings = follower.communicate(timeout=30)
+        self.assertEqual((rest, warnings, follower.returncode), ("", "", 130))
+
+
+if __name__ == "__main__":
+    ENGRAMD, ENGRAM = sys.argv.pop(1), os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=2)
