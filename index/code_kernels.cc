@@ -1,5 +1,6 @@
 #include "index/code_kernels.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -147,6 +148,16 @@ constexpr std::array<std::string_view, 3> kNames = {"avx512", "avx2", "portable"
 std::span<const std::string_view> CodeKernelNames() { return kNames; }
 
 const CodeKernels* CodeKernelsFor(std::string_view name) {
+#if defined(__x86_64__)
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
+  if (name == "avx2") return avx2 ? &code_kernels::kAvx2 : nullptr;
+  if (name == "avx512") {
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
+                        __builtin_cpu_supports("avx512vpopcntdq");
+    return avx512 ? &code_kernels::kAvx512 : nullptr;
+  }
+#endif
   return name == "portable" ? &code_kernels::kPortable : nullptr;
 }
 
