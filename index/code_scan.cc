@@ -45,6 +45,9 @@ uint32_t WantedLanes(const VersionColumns& columns, Ordinal base, uint32_t lanes
 void PrefetchCode(const CodeSlab& slab, Ordinal ordinal) {
   const int8_t* const code = slab.Code(ordinal);
   for (uint32_t at = 0; at < slab.stride(); at += 64) __builtin_prefetch(code + at);
+  const CodeSlab::Block& block = slab.BlockOf(ordinal);
+  __builtin_prefetch(&block.scale);
+  if (slab.coder().metric() != Metric::kCosine) __builtin_prefetch(&block.squares);
 }
 
 }  // namespace
@@ -90,14 +93,30 @@ void ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
   std::vector<Promising> promising;
   promising.reserve(std::min<uint64_t>(2 * uint64_t{keep}, scope.end - scope.begin) + kRows);
   float floor = -std::numeric_limits<float>::infinity();
+  // What is live is known by other memory than the bits, so that is looked up for many at once, and asked for ahead.
+  size_t checked = 0;
   const auto prune = [&] {
-    if (promising.size() <= keep) return;
-    std::nth_element(promising.begin(), promising.begin() + keep - 1, promising.end(),
-                     [](const Promising& a, const Promising& b) {
-                       return a.score != b.score ? a.score > b.score : a.ordinal < b.ordinal;
-                     });
-    promising.resize(keep);
-    floor = promising.back().score;
+    constexpr size_t kAhead = 16;
+    size_t kept = checked;
+    for (size_t i = checked; i < promising.size(); ++i) {
+      if (i + kAhead < promising.size()) {
+        const Ordinal later = promising[i + kAhead].ordinal;
+        __builtin_prefetch(&slab.Versions(later).died_at[CodeSlab::Lane(later)]);
+      }
+      const Ordinal ordinal = promising[i].ordinal;
+      const uint32_t lane = CodeSlab::Lane(ordinal);
+      if (Wanted(slab.Versions(ordinal), ordinal - lane, lane, scope)) promising[kept++] = promising[i];
+    }
+    promising.resize(kept);
+    if (kept > keep) {
+      std::nth_element(promising.begin(), promising.begin() + keep - 1, promising.end(),
+                       [](const Promising& a, const Promising& b) {
+                         return a.score != b.score ? a.score > b.score : a.ordinal < b.ordinal;
+                       });
+      promising.resize(keep);
+      floor = promising.back().score;
+    }
+    checked = promising.size();
   };
 
   std::array<uint32_t, kRows> distances{};
@@ -113,19 +132,17 @@ void ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
       factors = some_factors.data();
     }
     lanes &= kernels.bit_scores(distances.data(), factors, elements, floor, scores.data());
-    if (lanes == 0) return;
-    const VersionColumns& columns = slab.Versions(base);
-    ForEachLane(lanes, [&](uint32_t lane) {
-      if (Wanted(columns, base, lane, scope)) promising.push_back({scores[lane], base + lane});
-    });
+    ForEachLane(lanes, [&](uint32_t lane) { promising.push_back({scores[lane], base + lane}); });
     if (promising.size() >= 2 * uint64_t{keep}) prune();
   });
   prune();
 
   const CodeSimilarity similarity(slab.coder().metric());
   constexpr size_t kStep = 4;
+  constexpr size_t kAhead = 12;
+  for (size_t i = 0; i < std::min(kAhead, promising.size()); ++i) PrefetchCode(slab, promising[i].ordinal);
   for (size_t at = 0; at < promising.size(); at += kStep) {
-    for (size_t i = at + kStep; i < std::min(at + 2 * kStep, promising.size()); ++i) {
+    for (size_t i = at + kAhead; i < std::min(at + kAhead + kStep, promising.size()); ++i) {
       PrefetchCode(slab, promising[i].ordinal);
     }
     const size_t count = std::min(kStep, promising.size() - at);

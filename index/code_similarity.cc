@@ -3,8 +3,6 @@
 namespace engram {
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
 // What a sum of n products in binary32 loses at most, as a share of the sum of their sizes: every version of the kernels
 // keeps four sums or more, and each addition rounds by 2^-24. The rest pays for adding up the sums, and for a norm.
 double Rounding(uint32_t n) { return (n / 4 + 64) * 0x1p-24; }
@@ -17,7 +15,9 @@ SimilarityBounds CodeSimilarity::Bound(const CodeQuery& query, float dot, float 
   constexpr double kUnderflow = 1e-36;
   const double rounding = Rounding(query.coder().dimension());
   const double value = dot * query.float_scale() * scale;
-  const double code_norm = scale * std::sqrt(static_cast<double>(squares));
+  // At unit length there is no need for the root.
+  const double code_norm =
+      metric_ == Metric::kCosine ? 1.0 + residual : scale * std::sqrt(static_cast<double>(squares));
   double low = 0, high = 0;
   switch (metric_) {
     case Metric::kCosine: {
@@ -44,9 +44,8 @@ SimilarityBounds CodeSimilarity::Bound(const CodeQuery& query, float dot, float 
       break;
     }
   }
-  // The nearest number may be inside.
-  const float most = std::numeric_limits<float>::max();
-  return {std::max(std::nextafterf(Finite(low), -kInfinity), -most), std::min(std::nextafterf(Finite(high), kInfinity), most)};
+  // The nearest number of binary32 may be inside.
+  return {Finite(low - std::abs(low) * 0x1p-23 - 0x1p-148), Finite(high + std::abs(high) * 0x1p-23 + 0x1p-148)};
 }
 
 }  // namespace engram
