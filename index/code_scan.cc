@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <functional>
 #include <limits>
 
@@ -50,6 +51,55 @@ void PrefetchCode(const CodeSlab& slab, Ordinal ordinal) {
   if (slab.coder().metric() != Metric::kCosine) __builtin_prefetch(&block.squares);
 }
 
+// What looks good by its bits.
+struct Promising {
+  float score;
+  Ordinal ordinal;
+};
+bool Better(const Promising& a, const Promising& b) {
+  return a.score != b.score ? a.score > b.score : a.ordinal < b.ordinal;
+}
+
+// Compares bytes, wherever they lie.
+void EstimateEach(const CodeSlab& slab, const CodeQuery& query, std::span<const Promising> some,
+                  std::vector<SearchHit>& estimates) {
+  const CodeKernels& kernels = slab.coder().kernels();
+  const CodeSimilarity similarity(slab.coder().metric());
+  constexpr size_t kStep = 4;
+  constexpr size_t kAhead = 12;
+  for (size_t i = 0; i < std::min(kAhead, some.size()); ++i) PrefetchCode(slab, some[i].ordinal);
+  for (size_t at = 0; at < some.size(); at += kStep) {
+    for (size_t i = at + kAhead; i < std::min(at + kAhead + kStep, some.size()); ++i) {
+      PrefetchCode(slab, some[i].ordinal);
+    }
+    const size_t count = std::min(kStep, some.size() - at);
+    std::array<const int8_t*, kStep> codes;
+    // Where fewer than four are left the last one is compared again.
+    for (size_t i = 0; i < kStep; ++i) codes[i] = slab.Code(some[at + std::min(i, count - 1)].ordinal);
+    std::array<int32_t, kStep> dots;
+    kernels.dot_four(query.code(), codes.data(), slab.stride(), dots.data());
+    for (size_t i = 0; i < count; ++i) {
+      const Ordinal ordinal = some[at + i].ordinal;
+      const CodeSlab::Block& block = slab.BlockOf(ordinal);
+      const uint32_t lane = CodeSlab::Lane(ordinal);
+      estimates.push_back({ordinal, similarity.Estimate(dots[i], query.columns().scale, query.columns().squares,
+                                                        block.scale[lane], block.squares[lane])});
+    }
+  }
+}
+
+// Whether a vector as similar as the `wanted`-th best has a score above `floor`, its bits being a little unlucky. Of two
+// vectors with the cosine c, 2 / pi * asin(c) more of the bits agree than differ, give or take the root of their number.
+bool FindsTheBest(std::vector<SearchHit>& estimates, uint32_t wanted, float elements, float floor) {
+  constexpr float kFactor = 1.2533f;    // sqrt(pi / 2), the factor of a vector that is spread as usual.
+  constexpr float kDeviations = 1.65f;  // Less lucky is one in twenty.
+  if (estimates.size() < wanted) return false;
+  std::nth_element(estimates.begin(), estimates.begin() + wanted - 1, estimates.end(),
+                   [](const SearchHit& a, const SearchHit& b) { return a.similarity > b.similarity; });
+  const float agreement = elements * std::asin(estimates[wanted - 1].similarity) * 0.63662f;
+  return kFactor * (agreement - kDeviations * std::sqrt(elements)) >= floor;
+}
+
 }  // namespace
 
 uint64_t ScanCodes(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, TopK& top) {
@@ -80,16 +130,13 @@ uint64_t ScanCodes(const CodeSlab& slab, const CodeQuery& query, const ScanScope
   return compared;
 }
 
-void ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t keep, TopK& top) {
+bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t keep, uint32_t wanted,
+              TopK& top) {
   const CodeKernels& kernels = slab.coder().kernels();
   const uint32_t words = slab.bit_words();
   const auto elements = static_cast<float>(words * 64);
 
   // Twice as many as are kept; the worse half goes whenever it is full, and raises what gets in.
-  struct Promising {
-    float score;
-    Ordinal ordinal;
-  };
   std::vector<Promising> promising;
   promising.reserve(std::min<uint64_t>(2 * uint64_t{keep}, scope.end - scope.begin) + kRows);
   float floor = -std::numeric_limits<float>::infinity();
@@ -109,10 +156,7 @@ void ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
     }
     promising.resize(kept);
     if (kept > keep) {
-      std::nth_element(promising.begin(), promising.begin() + keep - 1, promising.end(),
-                       [](const Promising& a, const Promising& b) {
-                         return a.score != b.score ? a.score > b.score : a.ordinal < b.ordinal;
-                       });
+      std::nth_element(promising.begin(), promising.begin() + keep - 1, promising.end(), Better);
       promising.resize(keep);
       floor = promising.back().score;
     }
@@ -137,35 +181,36 @@ void ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
   });
   prune();
 
-  const CodeSimilarity similarity(slab.coder().metric());
-  constexpr size_t kStep = 4;
-  constexpr size_t kAhead = 12;
-  for (size_t i = 0; i < std::min(kAhead, promising.size()); ++i) PrefetchCode(slab, promising[i].ordinal);
-  for (size_t at = 0; at < promising.size(); at += kStep) {
-    for (size_t i = at + kAhead; i < std::min(at + kAhead + kStep, promising.size()); ++i) {
-      PrefetchCode(slab, promising[i].ordinal);
-    }
-    const size_t count = std::min(kStep, promising.size() - at);
-    std::array<const int8_t*, kStep> codes;
-    // What is left over at the end is compared with the last one again.
-    for (size_t i = 0; i < kStep; ++i) codes[i] = slab.Code(promising[at + std::min(i, count - 1)].ordinal);
-    std::array<int32_t, kStep> dots;
-    kernels.dot_four(query.code(), codes.data(), slab.stride(), dots.data());
-    for (size_t i = 0; i < count; ++i) {
-      const Ordinal ordinal = promising[at + i].ordinal;
-      const CodeSlab::Block& block = slab.BlockOf(ordinal);
-      const uint32_t lane = CodeSlab::Lane(ordinal);
-      top.Offer({ordinal, similarity.Estimate(dots[i], query.columns().scale, query.columns().squares,
-                                              block.scale[lane], block.squares[lane])});
-    }
+  // The best first, a few at a time, until the others cannot matter: to look at one costs as much as ten in a row.
+  std::sort(promising.begin(), promising.end(), Better);
+  std::vector<SearchHit> estimates;
+  estimates.reserve(promising.size());
+  constexpr size_t kTurn = 128;
+  bool enough = false;
+  for (size_t at = 0; at < promising.size() && !enough; at += kTurn) {
+    const std::span<const Promising> rest = std::span<const Promising>(promising).subspan(at);
+    EstimateEach(slab, query, rest.first(std::min(kTurn, rest.size())), estimates);
+    enough = wanted != 0 && FindsTheBest(estimates, wanted, elements, rest.size() > kTurn ? rest[kTurn].score : floor);
   }
+  // Without a floor none was left out.
+  const bool all = floor == -std::numeric_limits<float>::infinity();
+  if (!enough && !all && wanted != 0) return false;
+  for (const SearchHit& hit : estimates) top.Offer(hit);
+  return true;
 }
 
 uint32_t KeepByBits(uint64_t length, uint32_t wanted) {
-  constexpr uint64_t kLeast = 800;
+  constexpr uint64_t kLeast = 1600;
   // One in a thousand of a long scan.
   const uint64_t keep = std::max({kLeast, length / 1000, uint64_t{wanted} * 16});
   return static_cast<uint32_t>(std::min<uint64_t>(keep, UINT32_MAX / 4));
+}
+
+void ScanQuickly(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top) {
+  const uint64_t length = scope.end > scope.begin ? scope.end - scope.begin : 0;
+  const uint32_t keep = KeepByBits(length, wanted);
+  if (slab.bits() && length >= 5 * uint64_t{keep} && ScanBits(slab, query, scope, keep, wanted, top)) return;
+  ScanCodes(slab, query, scope, top);
 }
 
 namespace {

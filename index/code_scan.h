@@ -31,12 +31,18 @@ struct ScanScope {
 // Offers each with the similarity that its bytes tell. Returns how many were live and passed.
 uint64_t ScanCodes(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, TopK& top);
 
-// The same for the `keep` that look best by their bits, which is eight times quicker; the others are only counted by
-// ordinal. The filter is asked for what looks good only. REQUIRES: slab.bits().
-void ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t keep, TopK& top);
+// The same for those of the `keep` best by their bits that matter, which is several times quicker. The filter is asked for
+// what looks good only. False, and nothing is offered, when one in twenty as good as the last of the best `wanted` may
+// have been missed, as in noise, where many are nearly as good as the best. With `wanted` 0 that is not asked and all
+// that is kept is offered. REQUIRES: slab.bits().
+bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t keep, uint32_t wanted,
+              TopK& top);
 
 // How many ScanBits should keep for a scan of `length` ordinals whose best `wanted` are to be among them.
 uint32_t KeepByBits(uint64_t length, uint32_t wanted);
+
+// By bits where that is quicker and finds the best `wanted`, else by bytes.
+void ScanQuickly(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top);
 
 struct ExactScan {
   std::vector<SearchHit> hits;  // The best k there are; by similarity descending, then ordinal ascending.

@@ -66,7 +66,9 @@ std::string FigureTable::Json() const {
   std::string rows;
   for (const Row& row : rows_) {
     std::string members;
-    for (const auto& [name, value] : row) members += fmt::format("{}\"{}\": {}", members.empty() ? "" : ", ", name, value);
+    for (const auto& [name, value] : row) {
+      members += fmt::format("{}\"{}\": {}", members.empty() ? "" : ", ", name, value);
+    }
     rows += fmt::format("{}\n  {{{}}}", rows.empty() ? "" : ",", members);
   }
   return fmt::format("\"{}\": [{}\n]", title_, rows);

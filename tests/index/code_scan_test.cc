@@ -215,7 +215,7 @@ TEST_P(CodeScanTest, ScansLookAtTheScopeOnly) {
     EXPECT_EQ(ordinals(top), expected);
     if (!space.slab.bits()) continue;
     TopK by_bits(1000, 200);
-    ScanBits(space.slab, query, scope, 500, by_bits);
+    EXPECT_TRUE(ScanBits(space.slab, query, scope, 500, 10, by_bits));
     EXPECT_EQ(ordinals(by_bits), expected);
   }
 }
@@ -233,11 +233,30 @@ TEST(ScanBitsTest, BitsAndThenBytesFindTheBestTenAmongThirty) {
     const Space space(Metric::kCosine, source.Next(20000));
     EXPECT_GE(space.Recall(source.Next(40),
                            [&](const CodeQuery& query, TopK& top) {
-                             ScanBits(space.slab, query, space.All(), KeepByBits(20000, 30), top);
+                             EXPECT_TRUE(ScanBits(space.slab, query, space.All(), KeepByBits(20000, 10), 10, top));
                            }),
               0.98)
         << dimension;
   }
+}
+
+// In noise nothing is much closer than anything else, and the error of the bits decides who is kept.
+TEST(ScanBitsTest, WhereBitsCannotTellBytesDo) {
+  std::mt19937_64 random(kSeed);
+  std::vector<Vector> vectors;
+  for (int i = 0; i < 20000; ++i) vectors.push_back(GaussianVector(random, 256));
+  const Space space(Metric::kCosine, std::move(vectors));
+  std::vector<Vector> queries;
+  for (int i = 0; i < 10; ++i) queries.push_back(GaussianVector(random, 256));
+  for (const Vector& query : queries) {
+    TopK top(10, 20000);
+    EXPECT_FALSE(ScanBits(space.slab, CodeQuery(space.slab.coder(), query), space.All(), 800, 10, top));
+    EXPECT_EQ(top.size(), 0u);
+  }
+  const auto quickly = [&](const CodeQuery& query, TopK& top) {
+    ScanQuickly(space.slab, query, space.All(), 10, top);
+  };
+  EXPECT_GE(space.Recall(queries, quickly), 0.98);
 }
 
 TEST(ScanExactTest, LeavesOutWhatCannotBeRead) {
