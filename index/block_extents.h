@@ -1,7 +1,7 @@
 // Memory for blocks of sixteen rows, by ordinal: append-only, never moved.
 //
-// Layout: 64 blocks make a *chunk*. Chunks lie in *extents* of 1, 2, 4, 8 ... chunks, each reserved as address space when
-//         it is reached and paid for page by page as it fills. A fresh page is zero.
+// Layout: 64 blocks make a *chunk*. Chunks lie in *extents* of 1, 2, 4, 8 ... chunks, each reserved as address space
+//         when it is reached and paid for page by page as it fills. A fresh page is zero.
 // Threads:   Reserve: the writer. Everything const: any thread, for ordinals that the writer has shown it.
 // Ownership: owns the memory; a block stays where it is until the extents go.
 // Blocking:  never.

@@ -202,7 +202,8 @@ ENGRAM_AVX2 double SignsAvx2(const float* x, size_t n, uint64_t* bits) {
   for (size_t i = 0; i < n; i += 8) {
     const __m256 piece = _mm256_loadu_ps(x + i);
     sum = _mm256_add_ps(sum, Absolute(piece));
-    bytes[i / 8] = static_cast<unsigned char>(_mm256_movemask_ps(_mm256_cmp_ps(piece, _mm256_setzero_ps(), _CMP_GE_OQ)));
+    const __m256 positive = _mm256_cmp_ps(piece, _mm256_setzero_ps(), _CMP_GE_OQ);
+    bytes[i / 8] = static_cast<unsigned char>(_mm256_movemask_ps(positive));
   }
   return SumOfFloats(sum);
 }

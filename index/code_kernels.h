@@ -1,9 +1,9 @@
-// Arithmetic over codes: vectors as signed bytes, and as one bit for each element, in the widest instructions there are.
+// Arithmetic over codes: vectors as signed bytes, and as one bit for each element, by the widest instructions.
 //
 // Threads:  any; everything is const after the first use.
 // Inputs:   bytes lie in [-127, 127] (-128 never occurs; the AVX2 version relies on it), byte rows are 64-byte aligned
-//           and padded with 0 to `stride`, a multiple of 64 and at most 65 536. Bit rows are 32-byte aligned, `words` is a
-//           multiple of 4.
+//           and padded with 0 to `stride`, a multiple of 64 and at most 65 536. Bit rows are 32-byte aligned, `words`
+//           is a multiple of 4.
 // Errors:   none. What is an integer is the same in every version; sums of binary32 differ in the last bits.
 // Why:      one table of functions, as in index/kernels.h.
 #pragma once
@@ -52,7 +52,7 @@ struct CodeKernels {
   // code = round(x * inverse_scale), ties to even. REQUIRES: no |x * inverse_scale| above 127.4.
   Quantised (*quantise)(const float* x, size_t n, float inverse_scale, float scale, int8_t* code);
 
-  // One round of a random rotation: takes `n` elements, a multiple of 256, flips signs as `flips` says (one bit each) and
+  // One round of a random rotation: takes `n` elements, a multiple of 256, flips signs as `flips` says (a bit each) and
   // transforms each 256 of them by Hadamard's matrix. `in` and `out` are 32-byte aligned and do not overlap.
   // `rotate_bytes` takes 0 for the elements beyond `stride`. `rotate` takes its input eight elements at a time in the
   // order in which every transform gets some of every transform before it.

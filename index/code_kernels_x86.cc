@@ -47,10 +47,10 @@ ENGRAM_AVX2 int32_t Dot256(const int8_t* a, const int8_t* b, size_t stride) {
   return SumOfWords(_mm256_add_epi32(even, odd));
 }
 
-// `ahead`: what is read next of a scan, or null. Four short streams at once are too much for the processor to foresee: 768-d
-// codes out of memory came in 8.2 ms per 100 000 without this, and in 5.0 with it.
-inline ENGRAM_AVX2 __m128i FourDots256(const int8_t* ahead, const int8_t* query, const int8_t* r0, const int8_t* r1, const int8_t* r2,
-                                       const int8_t* r3, size_t stride) {
+// `ahead`: what is read next of a scan, or null. Four short streams at once are too much for the processor to foresee:
+// 768-d codes out of memory came in 8.2 ms per 100 000 without this, and in 5.0 with it.
+inline ENGRAM_AVX2 __m128i FourDots256(const int8_t* ahead, const int8_t* query, const int8_t* r0,
+                                       const int8_t* r1, const int8_t* r2, const int8_t* r3, size_t stride) {
   __m256i s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0;
   for (size_t i = 0; i < stride; i += 32) {
     if (ahead != nullptr) {
@@ -68,15 +68,17 @@ inline ENGRAM_AVX2 __m128i FourDots256(const int8_t* ahead, const int8_t* query,
 }
 
 ENGRAM_AVX2 void DotFour256(const int8_t* query, const int8_t* const* rows, size_t stride, int32_t* out) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), FourDots256(nullptr, query, rows[0], rows[1], rows[2], rows[3], stride));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                   FourDots256(nullptr, query, rows[0], rows[1], rows[2], rows[3], stride));
 }
 
 ENGRAM_AVX2 void DotRows256(const int8_t* query, const int8_t* first, size_t stride, size_t count, int32_t* out) {
   size_t r = 0;
   for (; r + 4 <= count; r += 4) {
     const int8_t* const row = first + r * stride;
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + r),
-                     FourDots256(row + 4 * stride, query, row, row + stride, row + 2 * stride, row + 3 * stride, stride));
+    const __m128i dots =
+        FourDots256(row + 4 * stride, query, row, row + stride, row + 2 * stride, row + 3 * stride, stride);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + r), dots);
   }
   for (; r < count; ++r) out[r] = Dot256(query, first + r * stride, stride);
 }
@@ -183,7 +185,8 @@ inline ENGRAM_AVX512 __m256i Half(__m512i v) {
   return _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
 }
 
-inline ENGRAM_AVX512 void FourDots512(const int8_t* ahead, const int8_t* query, const int8_t* const* rows, size_t stride, int32_t* out) {
+inline ENGRAM_AVX512 void FourDots512(const int8_t* ahead, const int8_t* query, const int8_t* const* rows,
+                                      size_t stride, int32_t* out) {
   const __m512i bias = _mm512_set1_epi8(-128);
   __m512i sum[4], excess[4];
 #pragma GCC unroll 4
@@ -264,7 +267,8 @@ ENGRAM_AVX512 void HammingFour512(const uint64_t* query, const uint64_t* const* 
   const __m256i c = Differing(query, rows[2], words), d = Differing(query, rows[3], words);
   const __m256i ab = _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
   const __m256i cd = _mm256_add_epi64(_mm256_unpacklo_epi64(c, d), _mm256_unpackhi_epi64(c, d));
-  const __m256i sums = _mm256_add_epi64(_mm256_permute2x128_si256(ab, cd, 0x20), _mm256_permute2x128_si256(ab, cd, 0x31));
+  const __m256i sums =
+      _mm256_add_epi64(_mm256_permute2x128_si256(ab, cd, 0x20), _mm256_permute2x128_si256(ab, cd, 0x31));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm256_cvtepi64_epi32(sums));
 }
 

@@ -88,8 +88,8 @@ void EstimateEach(const CodeSlab& slab, const CodeQuery& query, std::span<const 
   }
 }
 
-// Whether a vector as similar as the `wanted`-th best has a score above `floor`, its bits being a little unlucky. Of two
-// vectors with the cosine c, 2 / pi * asin(c) more of the bits agree than differ, give or take the root of their number.
+// Whether a vector as similar as the `wanted`-th best has a score above `floor`, its bits being a little unlucky. Of
+// two vectors with the cosine c, 2 / pi * asin(c) more of the bits agree than differ, give or take their number's root.
 bool FindsTheBest(std::vector<SearchHit>& estimates, uint32_t wanted, float elements, float floor) {
   constexpr float kFactor = 1.2533f;    // sqrt(pi / 2), the factor of a vector that is spread as usual.
   constexpr float kDeviations = 1.65f;  // Less lucky is one in twenty.

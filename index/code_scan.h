@@ -31,10 +31,10 @@ struct ScanScope {
 // Offers each with the similarity that its bytes tell. Returns how many were live and passed.
 uint64_t ScanCodes(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, TopK& top);
 
-// The same for those of the `keep` best by their bits that matter, which is several times quicker. The filter is asked for
-// what looks good only. False, and nothing is offered, when one in twenty as good as the last of the best `wanted` may
-// have been missed, as in noise, where many are nearly as good as the best. With `wanted` 0 that is not asked and all
-// that is kept is offered. REQUIRES: slab.bits().
+// The same for those of the `keep` best by their bits that matter, which is several times quicker. The filter is asked
+// for what looks good only. False, and nothing is offered, when one in twenty as good as the last of the best `wanted`
+// may have been missed, as in noise, where many are nearly as good as the best. With `wanted` 0 that is not asked, and
+// all that is kept is offered. REQUIRES: slab.bits().
 bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t keep, uint32_t wanted,
               TopK& top);
 

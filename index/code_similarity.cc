@@ -3,7 +3,7 @@
 namespace engram {
 namespace {
 
-// What a sum of n products in binary32 loses at most, as a share of the sum of their sizes: every version of the kernels
+// What a sum of n products in binary32 loses at most, as a share of the sum of their sizes: every version of a kernel
 // keeps four sums or more, and each addition rounds by 2^-24. The rest pays for adding up the sums, and for a norm.
 double Rounding(uint32_t n) { return (n / 4 + 64) * 0x1p-24; }
 

@@ -1,8 +1,8 @@
 // How alike two vectors are, as far as their codes tell; larger is closer, as in index/similarity.h.
 //
 // Estimate takes codes on both sides: quick, and good enough to choose whom to look at again. Bound takes the query in
-// full precision and says between which values the exact similarity lies, whatever the codes lost: a dot product with the
-// code is wrong by |query| * residual at most (Cauchy and Schwarz), a distance by residual. "Exact" is what
+// full precision and says between which values the exact similarity lies, whatever the codes lost: a dot product with
+// the code is wrong by |query| * residual at most (Cauchy and Schwarz), a distance by residual. "Exact" is what
 // Similarity::Of answers, whose own rounding in binary32 is part of the bounds.
 //
 // Threads: any; const. Errors: none; everything is finite.

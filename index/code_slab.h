@@ -1,9 +1,9 @@
 // Codes by ordinal, with what belongs to each: append-only, never moved.
 //
-// Layout: sixteen codes make a *block*, their columns first and their rows behind. The bits, where the coder makes any, lie
-//         in blocks of their own with their factors, so a scan of them reads one stream of 100 bytes for each 768-d vector.
-// Threads:   Reserve, Append, Publish: the writer. Everything const: any thread, for ordinals below `size()`, and for columns
-//            below any ordinal that came from such a thread.
+// Layout: sixteen codes make a *block*, their columns first and their rows behind. The bits, where the coder makes any,
+//         lie in blocks of their own with their factors, so a scan of them reads one stream of 100 bytes a vector at 768-d.
+// Threads:   Reserve, Append, Publish: the writer. Everything const: any thread, for ordinals below `size()`, and for
+//            columns below any ordinal that came from such a thread.
 // Ownership: owns the memory; rows and columns stay where they are until it goes.
 // Blocking:  never.
 // Errors:    std::bad_alloc may leave Reserve, and then nothing has changed.
@@ -40,7 +40,7 @@ class CodeSlab : public VersionedBlocks {
 
   // Makes room for the ordinals below `end`.
   void Reserve(Ordinal end);
-  // Encodes `vector`, of `dimension` floats of any alignment, as the next unpublished ordinal: live, with an id yet to be set.
+  // Encodes `vector`, of `dimension` floats of any alignment, as the next unpublished ordinal: live, without an id.
   void Append(Ordinal ordinal, const float* vector);
 
   // --- readers ---

@@ -1,10 +1,10 @@
 // From a vector to its codes: a signed byte for each element, and under cosine one bit for each as well.
 //
-// Bytes: code = round(x / scale) with scale = max|x| / 127, so an element is wrong by scale / 2 at most. Under cosine x is
-//        taken at unit length. `residual` bounds what that costs: |x - scale * code|, everything rounded up, so a dot
+// Bytes: code = round(x / scale) with scale = max|x| / 127, so an element is wrong by scale / 2 at most. Under cosine x
+//        is taken at unit length. `residual` bounds what that costs: |x - scale * code|, rounded up, so a dot
 //        product taken with the code is wrong by |other| * residual at most.
-// Bits:  the signs of the code after a random rotation: three rounds of fixed sign flips and a Hadamard transform of 256
-//        elements each. Of two vectors at an angle, that share of the bits differs. `bit_factor` corrects for how
+// Bits:  the signs of the code after a random rotation: three rounds of fixed sign flips and a Hadamard transform of
+//        256 elements each. Of two vectors at an angle, that share of the bits differs. `bit_factor` corrects for how
 //        unevenly the rotated elements are spread: sqrt(n) |r| / sum|r|, which is 1 when all are the same size.
 //
 // Threads:   any; const after construction.

@@ -2,8 +2,8 @@
 //
 // Threads:  any number of readers at once.
 // Blocking: as long as reading takes; the caller holds no lock.
-// Errors:   a status when nothing can be read. A single vector that is damaged or gone is no error: its first element is
-//           made NaN, and the others are read.
+// Errors:   a status when nothing can be read. A single vector that is damaged or gone is no error: its first element
+//           is made NaN, and the others are read.
 // Why:      the index knows neither the journal nor its files.
 #pragma once
 
@@ -19,8 +19,8 @@ class VectorSource {
  public:
   virtual ~VectorSource() = default;
 
-  // Writes the vector of each ordinal as binary32, one behind the other without padding, in the order asked for. Ordinals
-  // in ascending order are read fastest.
+  // Writes the vector of each ordinal as binary32, one behind the other without padding, in the order asked for.
+  // Ordinals in ascending order are read fastest.
   virtual absl::Status Read(std::span<const Ordinal> ordinals, float* rows) const = 0;
 };
 

@@ -188,7 +188,8 @@ TEST_P(CodeKernelsTest, EncodesToTheSameBytesAndBitsAsThePortableVersion) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CodeKernelsTest,
-                         ::testing::ValuesIn(std::vector<std::string>(CodeKernelNames().begin(), CodeKernelNames().end())),
+                         ::testing::ValuesIn(std::vector<std::string>(CodeKernelNames().begin(),
+                                                                      CodeKernelNames().end())),
                          [](const auto& info) { return info.param; });
 
 }  // namespace
