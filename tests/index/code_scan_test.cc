@@ -240,6 +240,25 @@ TEST(ScanBitsTest, BitsAndThenBytesFindTheBestTenAmongThirty) {
   }
 }
 
+// The sample that a long scan begins with does not know what is dead or filtered.
+TEST(ScanBitsTest, KeepsAsManyAsThereAreWhereFewAreWanted) {
+  ClusteredVectors source(kSeed, 256);
+  Space space(Metric::kCosine, source.Next(4000));
+  const Vector vector = source.Next();
+  const OrdinalFilter few = [](Ordinal o) { return o % 20 == 0; };
+  ScanScope scope = space.All();
+  scope.filter = &few;
+  TopK filtered(1000, 4000);
+  EXPECT_TRUE(ScanBits(space.slab, CodeQuery(space.slab.coder(), vector), scope, 100, 0, filtered));
+  EXPECT_EQ(filtered.size(), 100u);
+  for (Ordinal o = 0; o < space.count(); ++o) {
+    if (o % 40 != 0) space.slab.SetDiedAt(o, 0);
+  }
+  TopK live(1000, 4000);
+  EXPECT_TRUE(ScanBits(space.slab, CodeQuery(space.slab.coder(), vector), space.All(), 150, 10, live));
+  EXPECT_EQ(live.size(), 100u);
+}
+
 // In noise nothing is much closer than anything else, and the error of the bits decides who is kept.
 TEST(ScanBitsTest, WhereBitsCannotTellBytesDo) {
   std::mt19937_64 random(kSeed);
