@@ -17,6 +17,8 @@ MAY_INCLUDE = [
     # The commands that work without a daemon read its data: docs/decisions/0009-offline-tools-read-the-format.md.
     ("clients/cli/", ["clients/", "core/base/", "core/journal/", "engram/v1/"]),
     ("clients/", ["clients/", "core/base/", "engram/v1/"]),
+    # The index's own figures need no daemon.
+    ("loadtest/index_", ["loadtest/", "index/", "core/base/"]),
     ("loadtest/", ["loadtest/", "core/base/", "engram/v1/"]),
 ]
 

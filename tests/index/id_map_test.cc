@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "index/slab.h"
+
 namespace engram {
 namespace {
 

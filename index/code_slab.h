@@ -1,0 +1,82 @@
+// Codes by ordinal, with what belongs to each: append-only, never moved.
+//
+// Layout: sixteen codes make a *block*, their columns first and their rows behind. The bits, where the coder makes any,
+//         lie in blocks of their own with their factors, so a scan of them reads one stream of 100 bytes a vector at 768-d.
+// Threads:   Reserve, Append, Publish: the writer. Everything const: any thread, for ordinals below `size()`, and for
+//            columns below any ordinal that came from such a thread.
+// Ownership: owns the memory; rows and columns stay where they are until it goes.
+// Blocking:  never.
+// Errors:    std::bad_alloc may leave Reserve, and then nothing has changed.
+// Why:       index/block_extents.h, index/versioned_blocks.h; docs/decisions/0014-codes-in-memory.md
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/base/types.h"
+#include "index/coder.h"
+#include "index/versioned_blocks.h"
+
+namespace engram {
+
+class CodeSlab : public VersionedBlocks {
+ public:
+  // See CodeColumns.
+  struct alignas(64) Block : VersionColumns {
+    std::array<float, kBlockRows> scale;
+    std::array<float, kBlockRows> residual;
+    std::array<uint32_t, kBlockRows> squares;
+  };
+  static_assert(sizeof(Block) == 448);
+
+  struct alignas(64) BitBlock {
+    std::array<float, kBlockRows> factor;
+  };
+
+  CodeSlab(Metric metric, uint32_t dimension);
+
+  // --- writer ---
+
+  // Makes room for the ordinals below `end`.
+  void Reserve(Ordinal end);
+  // Encodes `vector`, of `dimension` floats of any alignment, as the next unpublished ordinal: live, without an id.
+  void Append(Ordinal ordinal, const float* vector);
+
+  // --- readers ---
+
+  const Coder& coder() const { return coder_; }
+  uint32_t dimension() const { return coder_.dimension(); }
+  uint32_t stride() const { return coder_.stride(); }        // Bytes from one code to the next of its block.
+  bool bits() const { return coder_.bits(); }
+  uint32_t bit_words() const { return coder_.bit_words(); }  // Words from one bit row to the next of its block.
+
+  const Block& BlockOf(Ordinal ordinal) const {
+    return *reinterpret_cast<const Block*>(blocks_.BlockAddress(ordinal));
+  }
+  Block& BlockOf(Ordinal ordinal) { return *reinterpret_cast<Block*>(blocks_.BlockAddress(ordinal)); }
+  // 64-byte aligned. The rows of a block lie behind one another.
+  const int8_t* Code(Ordinal ordinal) const { return reinterpret_cast<const int8_t*>(blocks_.RowAddress(ordinal)); }
+
+  // REQUIRES: bits(). Bit rows are 32-byte aligned, the first of a block 64.
+  const BitBlock& BitBlockOf(Ordinal ordinal) const {
+    return *reinterpret_cast<const BitBlock*>(bit_blocks_.BlockAddress(ordinal));
+  }
+  const uint64_t* Bits(Ordinal ordinal) const {
+    return reinterpret_cast<const uint64_t*>(bit_blocks_.RowAddress(ordinal));
+  }
+
+  CodeColumns Columns(Ordinal ordinal) const;
+
+  // Bytes of the pages touched so far.
+  uint64_t resident_bytes() const;
+
+ private:
+  // Constant after construction.
+  const Coder coder_;
+
+  // Reserved before the size that reaches into it is published; empty without bits.
+  BlockExtents bit_blocks_;
+};
+
+}  // namespace engram
