@@ -13,11 +13,12 @@
 #include <span>
 
 #include "core/base/types.h"
+#include "index/code_query.h"
 #include "index/code_slab.h"
 
 namespace engram {
 
-// A vector as Coder::Encode leaves it. A view; `code` is 64-byte aligned, `bits` 32-byte, and null without bits.
+// A vector as Coder::Encode leaves it: a row of the slab, or a query. A view; no bits without bits.
 struct CodePoint {
   const int8_t* code = nullptr;
   const uint64_t* bits = nullptr;
@@ -45,6 +46,10 @@ class CodeDistance {
     const CodeSlab::Block& block = slab_.BlockOf(ordinal);
     const uint32_t lane = CodeSlab::Lane(ordinal);
     return {slab_.Code(ordinal), bits() ? slab_.Bits(ordinal) : nullptr, block.scale[lane], block.squares[lane]};
+  }
+
+  static CodePoint PointOf(const CodeQuery& query) {
+    return {query.code(), query.bits(), query.columns().scale, query.columns().squares};
   }
 
   // --- by bytes ---

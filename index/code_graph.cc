@@ -164,9 +164,9 @@ bool CodeGraph::Insert(Ordinal ordinal, uint32_t level) {
   }
 }
 
-std::optional<CodeGraph::Walk> CodeGraph::Search(const CodePoint& query, uint32_t ef, const Scope& scope) const {
+std::optional<CodeGraph::Walk> CodeGraph::Search(const CodeQuery& query, uint32_t ef, const Scope& scope) const {
   try {
-    return nodes_->Search(query, std::max(ef, 1u), scope);
+    return nodes_->Search(CodeDistance::PointOf(query), std::max(ef, 1u), scope);
   } catch (const std::bad_alloc&) {
     return std::nullopt;
   }

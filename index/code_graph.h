@@ -24,7 +24,7 @@
 #include <vector>
 
 #include "core/base/types.h"
-#include "index/code_distance.h"
+#include "index/code_query.h"
 #include "index/code_slab.h"
 #include "index/image.h"
 
@@ -68,7 +68,7 @@ class CodeGraph {
   bool Insert(Ordinal ordinal, uint32_t level);
 
   // The best `ef` in scope that the walk met; nothing when it gave up.
-  std::optional<Walk> Search(const CodePoint& query, uint32_t ef, const Scope& scope) const;
+  std::optional<Walk> Search(const CodeQuery& query, uint32_t ef, const Scope& scope) const;
 
   // An image of the nodes below `end`, as index/code_graph_image.cc describes it. Links to others are replaced by what
   // those lead to. REQUIRES: Insert has returned for the nodes below `end`.

@@ -15,7 +15,6 @@ namespace engram {
 namespace {
 
 using testing::ClusteredVectors;
-using testing::CodedQuery;
 using testing::Vector;
 
 constexpr uint64_t kSeed = 42;
@@ -39,7 +38,7 @@ class CodeGraphTest : public ::testing::TestWithParam<Kind> {
   CodeGraph::Scope All() const { return {.end = slab_.size(), .visible = slab_.size()}; }
 
   std::vector<CodeGraph::Found> Search(const CodeGraph& graph, const Vector& query, uint32_t ef) const {
-    auto walk = graph.Search(CodedQuery(slab_.coder(), query).point(), ef, All());
+    auto walk = graph.Search(CodeQuery(slab_.coder(), query), ef, All());
     EXPECT_TRUE(walk.has_value());
     return std::move(walk->found);
   }
@@ -108,8 +107,8 @@ TEST_P(CodeGraphTest, PassesThroughWhatIsOutOfScope) {
     if (o % 10 != 0) slab_.SetDiedAt(o, o % 2 == 0 ? 0 : count_ - 1);
   }
   EXPECT_GE(RecallAt10(graph, source.Next(100), 64), 0.95);
-  const CodedQuery query(slab_.coder(), source.Next());
-  const auto half = graph.Search(query.point(), 100, {.end = count_ / 2, .visible = count_ / 2});
+  const CodeQuery query(slab_.coder(), source.Next());
+  const auto half = graph.Search(query, 100, {.end = count_ / 2, .visible = count_ / 2});
   ASSERT_TRUE(half.has_value());
   EXPECT_EQ(half->found.size(), 100u);
   std::set<Ordinal> seen;
@@ -131,7 +130,7 @@ TEST_P(CodeGraphTest, FindsTheBestOfWhatPassesAFilter) {
   scope.filter = &filter;
   int missed = 0;
   for (const Vector& query : source.Next(50)) {
-    const auto walk = graph.Search(CodedQuery(slab_.coder(), query).point(), 64, scope);
+    const auto walk = graph.Search(CodeQuery(slab_.coder(), query), 64, scope);
     ASSERT_TRUE(walk.has_value());
     ASSERT_EQ(walk->found.size(), 64u);
     for (const auto& found : walk->found) ASSERT_EQ(found.ordinal % 7, 3u);
@@ -151,7 +150,7 @@ TEST_P(CodeGraphTest, GivesUpWhenAskedTo) {
   InsertAll(graph);
   CodeGraph::Scope scope = All();
   scope.most_compared = 50;
-  EXPECT_FALSE(graph.Search(CodedQuery(slab_.coder(), source.Next()).point(), 64, scope).has_value());
+  EXPECT_FALSE(graph.Search(CodeQuery(slab_.coder(), source.Next()), 64, scope).has_value());
 }
 
 TEST_P(CodeGraphTest, SameInsertionsMakeTheSameGraph) {
@@ -161,9 +160,9 @@ TEST_P(CodeGraphTest, SameInsertionsMakeTheSameGraph) {
   InsertAll(a);
   InsertAll(b);
   for (int i = 0; i < 50; ++i) {
-    const CodedQuery query(slab_.coder(), source.Next());
-    const auto x = a.Search(query.point(), 20, All());
-    const auto y = b.Search(query.point(), 20, All());
+    const CodeQuery query(slab_.coder(), source.Next());
+    const auto x = a.Search(query, 20, All());
+    const auto y = b.Search(query, 20, All());
     ASSERT_TRUE(x && y);
     EXPECT_EQ(x->compared, y->compared);
     ASSERT_EQ(x->found.size(), y->found.size());

@@ -3,42 +3,16 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <utility>
 #include <vector>
 
 #include "core/base/types.h"
-#include "index/code_distance.h"
 #include "index/code_graph.h"
+#include "index/code_query.h"
 #include "index/code_slab.h"
-#include "index/similarity.h"
 #include "tests/index/vectors.h"
 
 namespace engram::testing {
-
-// A vector coded as a query.
-class CodedQuery {
- public:
-  CodedQuery(const Coder& coder, const Vector& vector)
-      : code_((coder.stride() + 63) / 4), bits_((coder.bit_words() * 8 + 63) / 4 + 16) {
-    auto* const code = static_cast<int8_t*>(Aligned(code_));
-    auto* const bits = static_cast<uint64_t*>(Aligned(bits_));
-    const CodeColumns columns = coder.Encode(vector.data(), code, bits);
-    point_ = {code, coder.bits() ? bits : nullptr, columns.scale, columns.squares};
-  }
-  CodedQuery(const CodedQuery&) = delete;
-  CodedQuery& operator=(const CodedQuery&) = delete;
-
-  const CodePoint& point() const { return point_; }
-
- private:
-  static void* Aligned(std::vector<uint32_t>& words) {
-    const auto at = reinterpret_cast<uintptr_t>(words.data());
-    return reinterpret_cast<void*>((at + 63) / 64 * 64);
-  }
-  std::vector<uint32_t> code_, bits_;
-  CodePoint point_;
-};
 
 inline void Fill(CodeSlab& slab, const std::vector<Vector>& vectors) {
   slab.Reserve(static_cast<Ordinal>(vectors.size()));
