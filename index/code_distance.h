@@ -42,12 +42,15 @@ class CodeDistance {
   bool bits() const { return words_ != 0; }
   uint32_t most_bits() const { return words_ * 64; }
 
-  CodePoint PointOf(Ordinal ordinal) const {
-    const CodeSlab::Block& block = slab_.BlockOf(ordinal);
-    const uint32_t lane = CodeSlab::Lane(ordinal);
-    return {slab_.Code(ordinal), bits() ? slab_.Bits(ordinal) : nullptr, block.scale[lane], block.squares[lane]};
+  // A row to be compared with, without its bits.
+  CodePoint PointOf(Ordinal ordinal) const { return PointIn(slab_.BlockOf(ordinal), ordinal); }
+  // A row that many are compared with.
+  CodePoint WholePointOf(Ordinal ordinal) const {
+    CodePoint point = PointOf(ordinal);
+    point.squares = slab_.BlockOf(ordinal).squares[CodeSlab::Lane(ordinal)];
+    if (bits()) point.bits = slab_.Bits(ordinal);
+    return point;
   }
-
   static CodePoint PointOf(const CodeQuery& query) {
     return {query.code(), query.bits(), query.columns().scale, query.columns().squares};
   }
@@ -64,20 +67,25 @@ class CodeDistance {
     kernels_.dot_four(a.code, rows, stride_, dots);
     for (int i = 0; i < 4; ++i) out[i] = FromDot(dots[i], a, b[i]);
   }
-  // out[i] = from `a` to nodes[i], which are prefetched a few ahead.
-  void BetweenMany(const CodePoint& a, std::span<const Ordinal> nodes, float* out) const {
-    constexpr size_t kAhead = 4;
-    for (size_t i = 0; i < std::min(kAhead, nodes.size()); ++i) PrefetchBytes(nodes[i]);
-    for (size_t i = 0; i < nodes.size(); i += 4) {
-      const size_t count = std::min<size_t>(4, nodes.size() - i);
-      for (size_t j = i + 4; j < std::min(i + 4 + kAhead, nodes.size()); ++j) PrefetchBytes(nodes[j]);
+  // out[i] = from `a` to nodes[i], which Fetch has returned blocks[i] for.
+  void BetweenFetched(const CodePoint& a, std::span<const Ordinal> nodes, const CodeSlab::Block* const* blocks,
+                      float* out) const {
+    size_t i = 0;
+    for (; i + 4 <= nodes.size(); i += 4) {
       CodePoint points[4];
-      for (size_t j = 0; j < count; ++j) points[j] = PointOf(nodes[i + j]);
-      if (count == 4) {
-        BetweenFour(a, points, out + i);
-      } else {
-        for (size_t j = 0; j < count; ++j) out[i + j] = Between(a, points[j]);
-      }
+      for (size_t j = 0; j < 4; ++j) points[j] = PointIn(*blocks[i + j], nodes[i + j]);
+      BetweenFour(a, points, out + i);
+    }
+    for (; i < nodes.size(); ++i) out[i] = Between(a, PointIn(*blocks[i], nodes[i]));
+  }
+  // out[i] = from `a` to nodes[i], which are fetched from memory a few ahead.
+  void BetweenMany(const CodePoint& a, std::span<const Ordinal> nodes, float* out) const {
+    constexpr size_t kAhead = 8;
+    const CodeSlab::Block* blocks[kAhead];
+    size_t fetched = 0;
+    for (size_t i = 0; i < nodes.size(); i += 4) {
+      for (; fetched < std::min(i + kAhead, nodes.size()); ++fetched) blocks[fetched % kAhead] = Fetch(nodes[fetched]);
+      BetweenFetched(a, nodes.subspan(i, std::min<size_t>(4, nodes.size() - i)), blocks + i % kAhead, out + i);
     }
   }
   // What Engram's metrics say of a distance.
@@ -115,28 +123,41 @@ class CodeDistance {
 
   // --- by bits ---
 
-  void InBits(const CodePoint& a, std::span<const Ordinal> nodes, uint32_t* out) const {
+  // out[i] = from `a` to the row that FetchBits has returned rows[i] for.
+  void BitsFetched(const CodePoint& a, std::span<const uint64_t* const> rows, uint32_t* out) const {
     size_t i = 0;
-    for (; i + 4 <= nodes.size(); i += 4) {
-      const uint64_t* const rows[4] = {slab_.Bits(nodes[i]), slab_.Bits(nodes[i + 1]), slab_.Bits(nodes[i + 2]),
-                                       slab_.Bits(nodes[i + 3])};
-      kernels_.hamming_four(a.bits, rows, words_, out + i);
-    }
-    for (; i < nodes.size(); ++i) out[i] = kernels_.hamming(a.bits, slab_.Bits(nodes[i]), words_);
+    for (; i + 4 <= rows.size(); i += 4) kernels_.hamming_four(a.bits, rows.data() + i, words_, out + i);
+    for (; i < rows.size(); ++i) out[i] = kernels_.hamming(a.bits, rows[i], words_);
   }
 
   // --- the memory behind it ---
 
-  void PrefetchBytes(Ordinal node) const {
-    Prefetch(slab_.Code(node), std::min<size_t>(stride_, 1024));
+  // Asks for what a comparison reads, and says where it is.
+  const CodeSlab::Block* Fetch(Ordinal node) const {
     const CodeSlab::Block& block = slab_.BlockOf(node);
+    Prefetch(RowIn(block, node), std::min<size_t>(stride_, 1024));
     __builtin_prefetch(&block.scale);
-    __builtin_prefetch(&block.squares);
+    if (metric_ == Metric::kL2) __builtin_prefetch(&block.squares);
+    return &block;
   }
-  void PrefetchBits(Ordinal node) const { Prefetch(slab_.Bits(node), std::min<size_t>(size_t{words_} * 8, 512)); }
+  const uint64_t* FetchBits(Ordinal node) const {
+    const uint64_t* const row = slab_.Bits(node);
+    Prefetch(row, std::min<size_t>(size_t{words_} * sizeof(uint64_t), 512));
+    return row;
+  }
   void PrefetchDiedAt(Ordinal node) const { __builtin_prefetch(&slab_.BlockOf(node).died_at); }
 
  private:
+  const int8_t* RowIn(const CodeSlab::Block& block, Ordinal node) const {
+    return reinterpret_cast<const int8_t*>(&block + 1) + size_t{CodeSlab::Lane(node)} * stride_;
+  }
+  CodePoint PointIn(const CodeSlab::Block& block, Ordinal node) const {
+    const uint32_t lane = CodeSlab::Lane(node);
+    // Another cache line, for the one metric that needs it.
+    const uint32_t squares = metric_ == Metric::kL2 ? block.squares[lane] : 0;
+    return {RowIn(block, node), nullptr, block.scale[lane], squares};
+  }
+
   static void Prefetch(const void* at, size_t bytes) {
     const auto* const first = static_cast<const std::byte*>(at);
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(first + i);

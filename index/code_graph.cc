@@ -72,7 +72,7 @@ void CodeGraph::Nodes::LinkBack(Ordinal from, uint32_t level, const Neighbor& to
   room.crowd.clear();
   for (uint32_t i = 0; i < count; ++i) {
     Neighbor link = list.link(i);
-    distance_.PrefetchBytes(link.node);
+    distance_.Fetch(link.node);
     if (!(link.distance == link.distance)) link.distance = distance_.Between(point, distance_.PointOf(link.node));
     room.crowd.push_back(link);
   }
@@ -83,7 +83,7 @@ void CodeGraph::Nodes::LinkBack(Ordinal from, uint32_t level, const Neighbor& to
 }
 
 void CodeGraph::Nodes::Connect(Ordinal node, uint32_t level, Entry entry, WalkRoom& room) {
-  const CodePoint point = distance_.PointOf(node);
+  const CodePoint point = distance_.WholePointOf(node);
   const float length = distance_.LengthOf(point);
   for (float longest = longest_.load(std::memory_order_relaxed); longest < length;) {
     if (longest_.compare_exchange_weak(longest, length, std::memory_order_relaxed)) break;

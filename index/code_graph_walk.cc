@@ -19,10 +19,12 @@ class BitRuler {
 
   static constexpr bool kExact = false;
   uint32_t buckets() const { return distance_.most_bits() + 1; }
-  void Prefetch(Ordinal node) const { distance_.PrefetchBits(node); }
-  void Compare(std::span<const Ordinal> nodes, WalkRoom& room) const {
-    distance_.InBits(query_, nodes, room.distances.data());
+  // Of the first `count` nodes of room.fresh.
+  void Compare(size_t count, WalkRoom& room) const {
+    for (size_t i = 0; i < count; ++i) room.bits[i] = distance_.FetchBits(room.fresh[i]);
+    distance_.BitsFetched(query_, {room.bits.data(), count}, room.distances.data());
   }
+  void Opened(float) const {}
   void Adjust(BucketQueue&) const {}
 
  private:
@@ -41,14 +43,12 @@ class ByteRuler {
 
   static constexpr bool kExact = true;
   uint32_t buckets() const { return kSteps; }
-  void Prefetch(Ordinal node) const { distance_.PrefetchBytes(node); }
-  void Compare(std::span<const Ordinal> nodes, WalkRoom& room) {
-    distance_.BetweenMany(query_, nodes, room.exact.data());
-    for (size_t i = 0; i < nodes.size(); ++i) {
-      closest_ = std::min(closest_, room.exact[i]);
-      room.distances[i] = StepOf(room.exact[i]);
-    }
+  void Compare(size_t count, WalkRoom& room) const {
+    for (size_t i = 0; i < count; ++i) room.blocks[i] = distance_.Fetch(room.fresh[i]);
+    distance_.BetweenFetched(query_, {room.fresh.data(), count}, room.blocks.data(), room.exact.data());
+    for (size_t i = 0; i < count; ++i) room.distances[i] = StepOf(room.exact[i]);
   }
+  void Opened(float exact) { closest_ = std::min(closest_, exact); }
   void Adjust(BucketQueue& queue) {
     if (!queue.full()) return;
     if (settled_ && closest_ >= least_ && queue.limit() >= kSteps * 2 / 5) return;
@@ -71,9 +71,9 @@ class ByteRuler {
     per_step_ = step_ > 0 ? 1 / step_ : 0;
   }
   uint32_t StepOf(float exact) const {
-    const float steps = (exact - least_) * per_step_;
-    // What is no number is as far as can be.
-    return steps < kSteps - 1 ? static_cast<uint32_t>(std::max(steps, 0.0f)) : kSteps - 1;
+    // In an order of arguments that makes 0 of what is no number, and without a branch.
+    const float steps = std::max(0.0f, (exact - least_) * per_step_);
+    return static_cast<uint32_t>(static_cast<int32_t>(std::min(steps, static_cast<float>(kSteps - 1))));
   }
 
   const CodeDistance& distance_;
@@ -90,16 +90,13 @@ class ByteRuler {
 Ordinal CodeGraph::Nodes::Descend(const CodePoint& query, Entry entry, uint32_t level, WalkRoom& room,
                                   uint64_t* compared) const {
   if (entry.level <= static_cast<int32_t>(level)) return entry.node;
-  const auto most = links_.MostLinks(1);
-  if (room.fresh.size() < most) room.fresh.resize(most);
-  if (room.distances.size() < most) room.distances.resize(most);
-  if (room.exact.size() < most) room.exact.resize(most);
+  room.Reserve(links_.MostLinks(1));
   // Bits are compared as binary32 too, which holds them exactly.
   const auto compare = [&](std::span<const Ordinal> nodes) {
     *compared += nodes.size();
     if (!distance_.bits()) return distance_.BetweenMany(query, nodes, room.exact.data());
-    for (const Ordinal node : nodes) distance_.PrefetchBits(node);
-    distance_.InBits(query, nodes, room.distances.data());
+    for (size_t i = 0; i < nodes.size(); ++i) room.bits[i] = distance_.FetchBits(nodes[i]);
+    distance_.BitsFetched(query, {room.bits.data(), nodes.size()}, room.distances.data());
     std::copy_n(room.distances.begin(), nodes.size(), room.exact.begin());
   };
   Ordinal closest = entry.node;
@@ -126,10 +123,7 @@ Ordinal CodeGraph::Nodes::Descend(const CodePoint& query, Entry entry, uint32_t 
 template <typename Ruler>
 bool CodeGraph::Nodes::WalkBy(Ruler& ruler, Ordinal entry, const Wanted& wanted, WalkRoom& room,
                               uint64_t* compared) const {
-  const size_t most = std::max<size_t>(size_t{kTogether} * links_.MostLinks(wanted.level), 1);
-  if (room.fresh.size() < most) room.fresh.resize(most);
-  if (room.distances.size() < most) room.distances.resize(most);
-  if (room.exact.size() < most) room.exact.resize(most);
+  room.Reserve(size_t{kTogether} * links_.MostLinks(wanted.level));
   Ordinal* const fresh = room.fresh.data();
   MetNodes& met = room.met;
   BucketQueue& queue = room.queue;
@@ -138,7 +132,7 @@ bool CodeGraph::Nodes::WalkBy(Ruler& ruler, Ordinal entry, const Wanted& wanted,
   const uint64_t most_compared = wanted.scope == nullptr ? UINT64_MAX : wanted.scope->most_compared;
 
   const auto meet = [&](size_t count) {
-    ruler.Compare({fresh, count}, room);
+    ruler.Compare(count, room);
     if ((*compared += count) > most_compared) return false;
     // Without a branch that nobody can predict; then the few that improve the walk.
     const uint32_t limit = queue.limit();
@@ -156,7 +150,9 @@ bool CodeGraph::Nodes::WalkBy(Ruler& ruler, Ordinal entry, const Wanted& wanted,
     for (size_t i = 0; i < close; ++i) {
       if (room.distances[i] >= queue.limit()) continue;
       const bool kept = wanted.scope == nullptr || InScope(fresh[i], *wanted.scope);
-      queue.Push(fresh[i], room.distances[i], Ruler::kExact ? room.exact[i] : 0, kept);
+      const float exact = Ruler::kExact ? room.exact[i] : 0;
+      queue.Push(fresh[i], room.distances[i], exact, kept);
+      ruler.Opened(exact);
     }
     ruler.Adjust(queue);
     return true;
@@ -187,7 +183,6 @@ bool CodeGraph::Nodes::WalkBy(Ruler& ruler, Ordinal entry, const Wanted& wanted,
       fresh[count] = node;
       count += met.Meet(node);
     }
-    for (size_t i = 0; i < count; ++i) ruler.Prefetch(fresh[i]);
     if (!meet(count)) return false;
   }
 
@@ -201,8 +196,7 @@ bool CodeGraph::Nodes::WalkLevel(const CodePoint& query, Ordinal entry, const Wa
   if (distance_.bits()) {
     BitRuler ruler(distance_, query);
     if (!WalkBy(ruler, entry, wanted, room, compared)) return false;
-    room.fresh.resize(std::max(room.fresh.size(), room.pool.size()));
-    room.exact.resize(std::max(room.exact.size(), room.pool.size()));
+    room.Reserve(room.pool.size());
     for (size_t i = 0; i < room.pool.size(); ++i) room.fresh[i] = room.pool[i].node;
     distance_.BetweenMany(query, {room.fresh.data(), room.pool.size()}, room.exact.data());
     for (size_t i = 0; i < room.pool.size(); ++i) room.pool[i].distance = room.exact[i];

@@ -54,6 +54,15 @@ void HammingRows(const uint64_t* query, const uint64_t* first, size_t words, siz
   for (size_t r = 0; r < count; ++r) out[r] = Hamming(query, first + r * words, words);
 }
 
+uint32_t BitScores(const uint32_t* distances, const float* factors, float elements, float floor, float* scores) {
+  uint32_t above = 0;
+  for (size_t i = 0; i < 16; ++i) {
+    scores[i] = factors[i] * (elements - 2 * static_cast<float>(distances[i]));
+    above |= uint32_t{scores[i] >= floor} << i;
+  }
+  return above;
+}
+
 CodeKernels::Measure MeasureOf(const float* x, size_t n) {
   CodeKernels::Measure measure;
   for (size_t i = 0; i < n; ++i) {
@@ -130,6 +139,7 @@ const CodeKernels kPortable = {
     .hamming = Hamming,
     .hamming_four = HammingFour,
     .hamming_rows = HammingRows,
+    .bit_scores = BitScores,
     .measure = MeasureOf,
     .quantise = Quantise,
     .rotate_bytes = RotateBytes,

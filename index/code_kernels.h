@@ -33,6 +33,10 @@ struct CodeKernels {
   void (*hamming_four)(const uint64_t* query, const uint64_t* const* rows, size_t words, uint32_t* out);
   void (*hamming_rows)(const uint64_t* query, const uint64_t* first, size_t words, size_t count, uint32_t* out);
 
+  // scores[i] = factors[i] * (elements - 2 * distances[i]) for sixteen. Returns which of them are at least `floor`, the
+  // first in the lowest bit.
+  uint32_t (*bit_scores)(const uint32_t* distances, const float* factors, float elements, float floor, float* scores);
+
   // --- encoding ---
 
   struct Measure {

@@ -115,6 +115,23 @@ ENGRAM_AVX2 void HammingRows256(const uint64_t* query, const uint64_t* first, si
   for (size_t r = 0; r < count; ++r) out[r] = Hamming256(query, first + r * words, words);
 }
 
+// Both factors of the product are exact, so it is the portable version's.
+ENGRAM_AVX2 uint32_t BitScores256(const uint32_t* distances, const float* factors, float elements, float floor,
+                                  float* scores) {
+  uint32_t above = 0;
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half) {
+    const __m256 distance =
+        _mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(distances + 8 * half)));
+    const __m256 agreement = _mm256_sub_ps(_mm256_set1_ps(elements), _mm256_add_ps(distance, distance));
+    const __m256 score = _mm256_mul_ps(_mm256_loadu_ps(factors + 8 * half), agreement);
+    _mm256_storeu_ps(scores + 8 * half, score);
+    const int mask = _mm256_movemask_ps(_mm256_cmp_ps(score, _mm256_set1_ps(floor), _CMP_GE_OQ));
+    above |= static_cast<uint32_t>(mask) << (8 * half);
+  }
+  return above;
+}
+
 // --- AVX-512 ---
 
 // The instruction multiplies unsigned by signed, so 128 is added to the query, and 128 times the row taken off again.
@@ -239,6 +256,7 @@ const CodeKernels kAvx512 = {
     .hamming = Hamming512,
     .hamming_four = HammingFour512,
     .hamming_rows = HammingRows512,
+    .bit_scores = BitScores256,
     .measure = MeasureAvx2,
     .quantise = QuantiseAvx2,
     .rotate_bytes = RotateBytesAvx2,
@@ -255,6 +273,7 @@ const CodeKernels kAvx2 = {
     .hamming = Hamming256,
     .hamming_four = HammingFour256,
     .hamming_rows = HammingRows256,
+    .bit_scores = BitScores256,
     .measure = MeasureAvx2,
     .quantise = QuantiseAvx2,
     .rotate_bytes = RotateBytesAvx2,

@@ -35,9 +35,9 @@ struct Neighbor {
   bool settled = false;  // Chosen together with the others that are, so known to be closer to here than to any of them.
 };
 
-inline bool Closer(const Neighbor& a, const Neighbor& b) {
+inline constexpr auto Closer = [](const Neighbor& a, const Neighbor& b) {
   return a.distance != b.distance ? a.distance < b.distance : a.node < b.node;
-}
+};
 
 // A distance in 16 bits: the upper half of a binary32, rounded. Lists are pruned by it; a walk never sees it.
 inline uint16_t ShortDistance(float distance) {

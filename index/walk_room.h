@@ -67,6 +67,8 @@ struct WalkRoom {
   MetNodes met;
   BucketQueue queue;
   std::vector<Ordinal> fresh;         // Met just now, to be compared.
+  std::vector<const CodeSlab::Block*> blocks;  // Where those lie, of a walk by bytes,
+  std::vector<const uint64_t*> bits;           // and of one by bits.
   std::vector<uint32_t> distances;    // Of those, as the queue counts.
   std::vector<float> exact;           // Of those.
   std::vector<Neighbor> pool;         // What a walk came back with.
@@ -98,6 +100,16 @@ struct WalkRoom {
 
   std::span<const Neighbor> OwnOf(size_t i) const {
     return std::span(own).subspan(own_lists[i].begin, own_lists[i].count);
+  }
+
+  // Room for comparing as many as `most` nodes.
+  void Reserve(size_t most) {
+    if (fresh.size() >= most) return;
+    fresh.resize(most);
+    blocks.resize(most);
+    bits.resize(most);
+    distances.resize(most);
+    exact.resize(most);
   }
 
   size_t resident_bytes() const { return met.resident_bytes() + queue.resident_bytes(); }

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -133,6 +134,25 @@ TEST_P(CodeKernelsTest, HammingDistancesAreExact) {
       uint32_t distances[4];
       kernels_->hamming_four(query, four, words, distances);
       for (size_t v = 0; v < 4; ++v) ASSERT_EQ(distances[v], expected[which[v]]);
+    }
+  }
+}
+
+TEST_P(CodeKernelsTest, BitScoresAreThoseOfThePortableVersion) {
+  std::mt19937_64 random(kSeed);
+  std::uniform_real_distribution<float> factor(1, 1.5);
+  for (int round = 0; round < 200; ++round) {
+    uint32_t distances[16];
+    float factors[16], scores[16], expected[16];
+    for (size_t i = 0; i < 16; ++i) {
+      distances[i] = static_cast<uint32_t>(random() % 769);
+      factors[i] = factor(random);
+    }
+    for (const float floor : {-std::numeric_limits<float>::infinity(), -100.0f, 0.0f, 300.0f}) {
+      const CodeKernels& portable = *CodeKernelsFor("portable");
+      ASSERT_EQ(kernels_->bit_scores(distances, factors, 768, floor, scores),
+                portable.bit_scores(distances, factors, 768, floor, expected));
+      for (size_t i = 0; i < 16; ++i) ASSERT_EQ(scores[i], expected[i]);
     }
   }
 }
