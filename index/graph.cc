@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -18,28 +17,6 @@
 #include "index/phase_lock.h"
 
 namespace engram {
-namespace {
-
-uint64_t Mix(uint64_t x) {
-  x ^= x >> 32;
-  x *= 0xe9846af9b1a615d;
-  x ^= x >> 32;
-  x *= 0xe9846af9b1a615d;
-  x ^= x >> 28;
-  return x;
-}
-
-}  // namespace
-
-LevelGenerator::LevelGenerator(uint64_t seed, uint32_t max_connections)
-    : seed_(Mix(seed + 0x9e3779b97f4a7c15)), scale_(1 / std::log(static_cast<double>(std::max(2u, max_connections)))) {}
-
-uint32_t LevelGenerator::LevelOf(Ordinal ordinal) const {
-  // Uniform in (0, 1]: never the logarithm of nothing.
-  const double uniform = (static_cast<double>(Mix(seed_ + ordinal) >> 11) + 1) * 0x1p-53;
-  return std::min(kMaxLevel, static_cast<uint32_t>(-std::log(uniform) * scale_));
-}
-
 Node Graph::Links::Allocate(Ordinal ordinal, uint32_t level) {
   MutexLock growth(growth_);
   if (cur_element_count == max_elements_) {

@@ -22,6 +22,7 @@
 
 #include "core/base/types.h"
 #include "index/image.h"
+#include "index/level_generator.h"
 #include "index/ordinal_set.h"
 #include "index/similarity.h"
 #include "index/slab.h"
@@ -32,17 +33,6 @@ struct GraphOptions {
   uint32_t max_connections = 16;
   uint32_t ef_construction = 200;
   uint64_t seed = 1;
-};
-
-// How high in the hierarchy an ordinal stands: the same seed and ordinal, the same level.
-class LevelGenerator {
- public:
-  LevelGenerator(uint64_t seed, uint32_t max_connections);
-  uint32_t LevelOf(Ordinal ordinal) const;
-
- private:
-  uint64_t seed_;
-  double scale_;
 };
 
 class Graph {

@@ -40,8 +40,6 @@ namespace engram {
 
 using Node = hnswlib::tableint;
 
-// log(2^64) / log(2), the largest value the generator can give, is below this even with two connections.
-inline constexpr uint32_t kMaxLevel = 64;
 // Beyond this many links the node is not a node of ours.
 inline constexpr uint32_t kMostConnections = 512;
 // Behind a list of links hnswlib prefetches through the slot after the last.

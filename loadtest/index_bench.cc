@@ -1,6 +1,7 @@
 // engram-index-bench: what the index costs on this machine, without a daemon. Asserts nothing.
 //
 //   engram-index-bench [--count N] [--queries N] [--dimension N] [--latent N] [--output json]
+//   engram-index-bench links [name=value]...
 #include "loadtest/index_bench.h"
 
 #include <fmt/core.h>
@@ -77,6 +78,8 @@ std::string FigureTable::Json() const {
 }  // namespace engram
 
 int main(int argc, char** argv) {
+  const std::vector<std::string_view> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() && arguments[0] == "links") return engram::BenchLinks(std::span(arguments).subspan(1));
   engram::IndexBenchOptions options;
   bool json = false;
   const auto refuse = [](std::string_view what) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -70,5 +71,9 @@ class FigureTable {
 };
 
 void BenchCodes(const IndexBenchOptions& options, FigureTable& table);
+
+// Arguments `name=value`: dimension, count, latent, efc (ef_construction of ours, several with commas), m, threads,
+// stock (0: without the baseline), queries. Prints as it goes; 2 when an argument is not known.
+int BenchLinks(std::span<const std::string_view> arguments);
 
 }  // namespace engram
