@@ -101,7 +101,7 @@ void CodeGraph::Nodes::Connect(Ordinal node, uint32_t level, Entry entry, WalkRo
   uint64_t compared = 0;
   Ordinal closest = Descend(point, entry, top, room, &compared);
   for (uint32_t at = top + 1; at-- > 0;) {
-    WalkLevel(point, closest, {.level = at, .ef = ef_construction_}, room, &compared);
+    WalkLevel(point, closest, {.level = at, .ef = ef_construction_, .most = ef_construction_}, room, &compared);
     if (!room.pool.empty()) closest = room.pool.front().node;
     const size_t settled = ChooseDiverse(node, room.pool, links_.connections(), room);
     room.own_lists.push_back({room.own.size(), room.chosen.size(), settled});

@@ -60,7 +60,8 @@ class CodeGraph::Nodes {
   // What `level` is walked for.
   struct Wanted {
     uint32_t level = 0;
-    uint32_t ef = 1;
+    uint32_t ef = 1;    // So wide is the walk.
+    uint32_t most = 1;  // So many of the best it met are ranked by bytes, no fewer.
     const Scope* scope = nullptr;  // Null: every node.
   };
 
