@@ -1,4 +1,4 @@
-// The queue of a best-first walk whose distances are small integers: what is open, and where the best `ef` end.
+// The queue of a best-first walk whose distances are small integers: what is open, and where the best end.
 //
 // Threads:  one. Blocking: never. Errors: std::bad_alloc from Reset and Push.
 // Why:      a list for each distance replaces two heaps, so that pushing and popping take a few instructions whatever the
@@ -19,16 +19,14 @@ class BucketQueue {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  // Empty, for distances below `buckets` and walks of width `ef`, at least 1.
-  void Reset(uint32_t buckets, uint32_t ef) {
+  // Empty, for distances below `buckets`, walks of width `ef`, at least 1, and the best `most` of what they meet, no fewer.
+  void Reset(uint32_t buckets, uint32_t ef, uint32_t most) {
     head_.assign(buckets, kNone);
     count_.assign(buckets, 0);
     entries_.clear();
     ef_ = ef;
-    limit_ = buckets;
-    top_ = buckets - 1;
-    lowest_ = buckets;
-    kept_ = 0;
+    most_ = most;
+    Clear();
   }
 
   // Distances from here on do not improve the walk.
@@ -42,12 +40,13 @@ class BucketQueue {
     if (!kept) return;
     ++count_[distance];
     ++kept_;
+    wide_ += distance <= edge_;
     Narrow();
   }
 
   // The closest node that is still open, unless it is farther than the best `ef`: then kNoOrdinal.
   Ordinal Pop() {
-    while (lowest_ <= top_) {
+    while (lowest_ <= edge_) {
       const uint32_t first = head_[lowest_];
       if (first == kNone) {
         ++lowest_;
@@ -65,9 +64,7 @@ class BucketQueue {
     const auto buckets = static_cast<uint32_t>(head_.size());
     head_.assign(buckets, kNone);
     count_.assign(buckets, 0);
-    limit_ = lowest_ = buckets;
-    top_ = buckets - 1;
-    kept_ = 0;
+    Clear();
     for (uint32_t i = 0; i < entries_.size(); ++i) {
       Entry& entry = entries_[i];
       const uint32_t distance = distance_of(entry.exact);
@@ -80,14 +77,15 @@ class BucketQueue {
       ++count_[distance];
       ++kept_;
     }
+    wide_ = kept_;
     Narrow();
   }
 
-  // Whether there are `ef` kept ones.
-  bool full() const { return kept_ >= ef_; }
+  // Whether there are as many kept ones as are wanted.
+  bool full() const { return kept_ >= most_; }
   uint32_t buckets() const { return static_cast<uint32_t>(head_.size()); }
 
-  // Calls `take(node, exact)` for the best `ef` kept ones, and for all at the distance of the last of them.
+  // Calls `take(node, exact)` for the best `most` kept ones, and for all at the distance of the last of them.
   template <typename Take>
   void ForEachBest(const Take& take) const {
     for (const Entry& entry : entries_) {
@@ -109,9 +107,17 @@ class BucketQueue {
 
   static constexpr uint32_t kClosed = UINT32_MAX - 1;
 
+  void Clear() {
+    limit_ = lowest_ = buckets();
+    top_ = edge_ = buckets() - 1;
+    kept_ = wide_ = 0;
+  }
   void Narrow() {
-    if (kept_ < ef_) return;
-    while (kept_ - count_[top_] >= ef_) kept_ -= count_[top_--];
+    if (wide_ >= ef_) {
+      while (wide_ - count_[edge_] >= ef_) wide_ -= count_[edge_--];
+    }
+    if (kept_ < most_) return;
+    while (kept_ - count_[top_] >= most_) kept_ -= count_[top_--];
     limit_ = top_;
   }
 
@@ -119,10 +125,13 @@ class BucketQueue {
   std::vector<uint32_t> head_;   // Of each distance: the last opened, or kNone.
   std::vector<uint32_t> count_;  // Of each distance: the kept ones.
   uint32_t ef_ = 1;
+  uint32_t most_ = 1;
   uint32_t limit_ = 0;
-  uint32_t top_ = 0;     // The distance at which the best `ef` end; all of it before there are that many.
+  uint32_t top_ = 0;     // The distance at which the best `most` end; the last before there are that many.
+  uint32_t edge_ = 0;    // The same for the best `ef`, behind which nothing is opened.
   uint32_t lowest_ = 0;  // No open node is closer.
   uint32_t kept_ = 0;    // At `top_` or closer.
+  uint32_t wide_ = 0;    // At `edge_` or closer.
 };
 
 }  // namespace engram

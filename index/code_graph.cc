@@ -63,11 +63,14 @@ size_t CodeGraph::Nodes::ChooseDiverse(Ordinal from, std::span<const Neighbor> c
   return settled;
 }
 
-void CodeGraph::Nodes::LinkBack(Ordinal from, uint32_t level, const Neighbor& to, WalkRoom& room) {
+bool CodeGraph::Nodes::LinkBack(Ordinal from, uint32_t level, const Neighbor& to, bool insist, WalkRoom& room) {
   const LinkTable::List list = links_.ListOf(from, level);
   const ListLock lock(list);
   const uint32_t count = list.count();
-  if (count < list.capacity()) return list.Append(to);
+  if (count < list.capacity()) {
+    list.Append(to);
+    return true;
+  }
   const CodePoint point = distance_.PointOf(from);
   room.crowd.clear();
   for (uint32_t i = 0; i < count; ++i) {
@@ -78,8 +81,17 @@ void CodeGraph::Nodes::LinkBack(Ordinal from, uint32_t level, const Neighbor& to
   }
   room.crowd.push_back(to);
   std::sort(room.crowd.begin(), room.crowd.end(), Closer);
-  const size_t settled = ChooseDiverse(from, room.crowd, links_.PrunedLinks(level), room);
+  size_t settled = ChooseDiverse(from, room.crowd, links_.PrunedLinks(level), room);
+  const auto is_new = [&to](const Neighbor& link) { return link.node == to.node; };
+  bool linked = std::any_of(room.chosen.begin(), room.chosen.end(), is_new);
+  if (!linked && insist) {
+    if (room.chosen.size() == links_.PrunedLinks(level)) room.chosen.pop_back();
+    settled = std::min(settled, room.chosen.size());
+    room.chosen.push_back(to);
+    linked = true;
+  }
   list.Set(room.chosen, settled);
+  return linked;
 }
 
 void CodeGraph::Nodes::Connect(Ordinal node, uint32_t level, Entry entry, WalkRoom& room) {
@@ -101,7 +113,7 @@ void CodeGraph::Nodes::Connect(Ordinal node, uint32_t level, Entry entry, WalkRo
   uint64_t compared = 0;
   Ordinal closest = Descend(point, entry, top, room, &compared);
   for (uint32_t at = top + 1; at-- > 0;) {
-    WalkLevel(point, closest, {.level = at, .ef = ef_construction_}, room, &compared);
+    WalkLevel(point, closest, {.level = at, .ef = ef_construction_, .most = ef_construction_}, room, &compared);
     if (!room.pool.empty()) closest = room.pool.front().node;
     const size_t settled = ChooseDiverse(node, room.pool, links_.connections(), room);
     room.own_lists.push_back({room.own.size(), room.chosen.size(), settled});
@@ -113,7 +125,12 @@ void CodeGraph::Nodes::Connect(Ordinal node, uint32_t level, Entry entry, WalkRo
     links_.ListOf(node, at).Set(room.OwnOf(top - at), room.own_lists[top - at].settled);
   }
   for (uint32_t at = 0; at <= top; ++at) {
-    for (const Neighbor& link : room.OwnOf(top - at)) LinkBack(link.node, at, {link.distance, node}, room);
+    const std::span<const Neighbor> own = room.OwnOf(top - at);
+    // The closest comes last: where no other had room for the node, it must, or nobody would be led there.
+    bool linked = false;
+    for (size_t i = own.size(); i-- > 0;) {
+      linked |= LinkBack(own[i].node, at, {own[i].distance, node}, i == 0 && !linked, room);
+    }
   }
 }
 

@@ -32,7 +32,7 @@ namespace engram {
 
 struct CodeGraphOptions {
   uint32_t max_connections = 16;
-  uint32_t ef_construction = 96;
+  uint32_t ef_construction = 56;
   uint64_t seed = 1;
 };
 

@@ -60,7 +60,8 @@ class CodeGraph::Nodes {
   // What `level` is walked for.
   struct Wanted {
     uint32_t level = 0;
-    uint32_t ef = 1;
+    uint32_t ef = 1;    // So wide is the walk.
+    uint32_t most = 1;  // So many of the best it met are ranked by bytes, no fewer.
     const Scope* scope = nullptr;  // Null: every node.
   };
 
@@ -81,7 +82,8 @@ class CodeGraph::Nodes {
   // Leaves in room.chosen, of `candidates`, the closest first, those that are closer to `from` than to any that was
   // chosen before, `most` at the most. Returns how many; behind them, in what room there is, stand some that are the same.
   size_t ChooseDiverse(Ordinal from, std::span<const Neighbor> candidates, uint32_t most, WalkRoom& room) const;
-  void LinkBack(Ordinal from, uint32_t level, const Neighbor& to, WalkRoom& room);
+  // False when `from` has closer links in that direction; not when the caller insists.
+  bool LinkBack(Ordinal from, uint32_t level, const Neighbor& to, bool insist, WalkRoom& room);
 
   // The links of `node` to nodes before `end`, and in the place of others what those lead to.
   void CopyLinksBelow(Ordinal end, Ordinal node, uint32_t level, std::vector<Ordinal>* out) const;

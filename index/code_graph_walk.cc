@@ -71,9 +71,11 @@ class ByteRuler {
     per_step_ = step_ > 0 ? 1 / step_ : 0;
   }
   uint32_t StepOf(float exact) const {
-    // In an order of arguments that makes 0 of what is no number, and without a branch.
-    const float steps = std::max(0.0f, (exact - least_) * per_step_);
-    return static_cast<uint32_t>(static_cast<int32_t>(std::min(steps, static_cast<float>(kSteps - 1))));
+    // Two instructions and no branch; what is no number becomes 0.
+    float steps = (exact - least_) * per_step_;
+    steps = steps > 0 ? steps : 0;
+    steps = steps < kSteps - 1 ? steps : kSteps - 1;
+    return static_cast<uint32_t>(static_cast<int32_t>(steps));
   }
 
   const CodeDistance& distance_;
@@ -128,7 +130,7 @@ bool CodeGraph::Nodes::WalkBy(Ruler& ruler, Ordinal entry, const Wanted& wanted,
   MetNodes& met = room.met;
   BucketQueue& queue = room.queue;
   met.Begin(links_.end());
-  queue.Reset(ruler.buckets(), wanted.ef);
+  queue.Reset(ruler.buckets(), wanted.ef, wanted.most);
   const uint64_t most_compared = wanted.scope == nullptr ? UINT64_MAX : wanted.scope->most_compared;
 
   const auto meet = [&](size_t count) {
@@ -215,9 +217,11 @@ std::optional<CodeGraph::Walk> CodeGraph::Nodes::Search(const CodePoint& query, 
   if (entry.node == kNoOrdinal) return walk;
   const WalkRooms::Lease room = rooms_.Take();
   const Ordinal closest = Descend(query, entry, 0, *room, &walk.compared);
-  // Bits rank roughly: some of the best by bytes are farther back.
-  const uint32_t wide = distance_.bits() ? ef + std::min(ef / 2, UINT32_MAX / 2 - ef / 2) : ef;
-  if (!WalkLevel(query, closest, {.level = 0, .ef = wide, .scope = &scope}, *room, &walk.compared)) {
+  // Bits rank roughly: some of the best by bytes are farther back. To rank one more by bytes costs a tenth of opening it.
+  const uint32_t width = std::min(ef, UINT32_MAX / 4);
+  const uint32_t wide = distance_.bits() ? width + width / 2 : width;
+  const uint32_t most = distance_.bits() ? 3 * width : width;
+  if (!WalkLevel(query, closest, {.level = 0, .ef = wide, .most = most, .scope = &scope}, *room, &walk.compared)) {
     return std::nullopt;
   }
   walk.found.resize(std::min<size_t>(ef, room->pool.size()));

@@ -19,7 +19,7 @@ std::vector<Ordinal> Best(const BucketQueue& queue) {
 
 TEST(BucketQueueTest, GivesTheClosestOpenNodeFirst) {
   BucketQueue queue;
-  queue.Reset(100, 10);
+  queue.Reset(100, 10, 10);
   for (const uint32_t distance : {40u, 7u, 99u, 7u, 0u}) queue.Push(distance, distance, 0, true);
   for (const Ordinal node : {0u, 7u, 7u}) EXPECT_EQ(queue.Pop(), node);
   queue.Push(3, 3, 0, true);
@@ -31,7 +31,7 @@ TEST(BucketQueueTest, KeepsTheBestAndNamesWhereTheyEnd) {
   for (int round = 0; round < 200; ++round) {
     const uint32_t buckets = 1 + random() % 300, ef = 1 + random() % 40;
     BucketQueue queue;
-    queue.Reset(buckets, ef);
+    queue.Reset(buckets, ef, ef);
     std::vector<std::pair<uint32_t, Ordinal>> kept;
     for (Ordinal node = 0; node < 150; ++node) {
       const auto distance = static_cast<uint32_t>(random() % buckets);
@@ -56,7 +56,7 @@ TEST(BucketQueueTest, KeepsTheBestAndNamesWhereTheyEnd) {
 
 TEST(BucketQueueTest, PassesThroughWhatIsNotKept) {
   BucketQueue queue;
-  queue.Reset(10, 1);
+  queue.Reset(10, 1, 1);
   queue.Push(1, 1, 0, false);
   queue.Push(2, 5, 0, true);
   EXPECT_EQ(queue.Pop(), 1u);
@@ -66,14 +66,23 @@ TEST(BucketQueueTest, PassesThroughWhatIsNotKept) {
 
 TEST(BucketQueueTest, OpensNothingBehindTheBest) {
   BucketQueue queue;
-  queue.Reset(10, 2);
+  queue.Reset(10, 2, 2);
   for (Ordinal node : {9u, 1u, 2u}) queue.Push(node, node, 0, true);
   for (const Ordinal node : {1u, 2u, kNoOrdinal}) EXPECT_EQ(queue.Pop(), node);
 }
 
+TEST(BucketQueueTest, KeepsMoreThanItOpens) {
+  BucketQueue queue;
+  queue.Reset(10, 1, 3);
+  for (Ordinal node : {9u, 1u, 4u, 3u}) queue.Push(node, node, 0, true);
+  EXPECT_EQ(queue.limit(), 4u);
+  EXPECT_EQ(Best(queue), (std::vector<Ordinal>{1, 3, 4}));
+  for (const Ordinal node : {1u, kNoOrdinal}) EXPECT_EQ(queue.Pop(), node);
+}
+
 TEST(BucketQueueTest, FinerStepsKeepTheSameNodesInBetterOrder) {
   BucketQueue queue;
-  queue.Reset(10, 3);
+  queue.Reset(10, 3, 3);
   // All in one step, for steps of one.
   for (Ordinal node : {5u, 3u, 8u}) queue.Push(node, 0, static_cast<float>(node) / 10, true);
   queue.Push(4, 0, 0.4f, false);
