@@ -18,7 +18,6 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -27,6 +26,7 @@
 #include "index/code_query.h"
 #include "index/code_slab.h"
 #include "index/image.h"
+#include "index/ordinal_set.h"
 
 namespace engram {
 
@@ -54,7 +54,7 @@ class CodeGraph {
     Ordinal end = 0;
     Ordinal visible = 0;
     uint64_t most_compared = UINT64_MAX;
-    const std::function<bool(Ordinal)>* filter = nullptr;
+    const OrdinalSet* among = nullptr;  // Null: no filter.
   };
 
   CodeGraph(const CodeSlab& slab, const CodeGraphOptions& options);

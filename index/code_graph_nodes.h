@@ -74,7 +74,7 @@ class CodeGraph::Nodes {
   bool WalkBy(Ruler& ruler, Ordinal entry, const Wanted& wanted, WalkRoom& room, uint64_t* compared) const;
   bool InScope(Ordinal node, const Scope& scope) const {
     return node < scope.end && distance_.slab().DiedAt(node) >= scope.visible &&
-           (scope.filter == nullptr || (*scope.filter)(node));
+           (scope.among == nullptr || scope.among->Matches(node));
   }
 
   // index/code_graph.cc. Links a claimed node on every level up to `level` that the graph has.

@@ -7,8 +7,6 @@
 #include <functional>
 #include <limits>
 
-#include "core/base/check.h"
-#include "core/base/status.h"
 #include "index/code_similarity.h"
 
 namespace engram {
@@ -34,13 +32,13 @@ void ForEachLane(uint32_t lanes, const Body& body) {
 }
 
 bool Wanted(const VersionColumns& columns, Ordinal base, uint32_t lane, const ScanScope& scope) {
-  return columns.LiveIn(lane, scope.visible) && (scope.filter == nullptr || (*scope.filter)(base + lane));
+  return columns.LiveIn(lane, scope.visible) && (scope.filter == nullptr || scope.filter->Matches(base + lane));
 }
 
-uint32_t WantedLanes(const VersionColumns& columns, Ordinal base, uint32_t lanes, const ScanScope& scope) {
-  uint32_t wanted = 0;
-  ForEachLane(lanes, [&](uint32_t lane) { wanted |= uint32_t{Wanted(columns, base, lane, scope)} << lane; });
-  return wanted;
+uint32_t LiveLanes(const VersionColumns& columns, uint32_t lanes, Ordinal visible) {
+  uint32_t live = 0;
+  ForEachLane(lanes, [&](uint32_t lane) { live |= uint32_t{columns.LiveIn(lane, visible)} << lane; });
+  return live;
 }
 
 void PrefetchCode(const CodeSlab& slab, Ordinal ordinal) {
@@ -49,6 +47,33 @@ void PrefetchCode(const CodeSlab& slab, Ordinal ordinal) {
   const CodeSlab::Block& block = slab.BlockOf(ordinal);
   __builtin_prefetch(&block.scale);
   if (slab.coder().metric() != Metric::kCosine) __builtin_prefetch(&block.squares);
+}
+
+// As ForEachBlock; with a filter only for the blocks and lanes of its matches, which may take several calls for a block.
+template <class Body>
+void ForEachMatch(const CodeSlab& slab, const ScanScope& scope, const Body& body) {
+  if (scope.filter == nullptr) return ForEachBlock(scope, body);
+  constexpr size_t kStep = 256;
+  constexpr size_t kAhead = 8;
+  std::array<Ordinal, kStep> listed;
+  Ordinal from = scope.begin;
+  for (size_t count = kStep; count == kStep;) {
+    count = scope.filter->List(from, scope.end, listed);
+    for (size_t i = 0; i < count;) {
+      const Ordinal base = listed[i] - CodeSlab::Lane(listed[i]);
+      uint32_t lanes = 0;
+      for (; i < count && listed[i] - base < kRows; ++i) {
+        lanes |= 1u << (listed[i] - base);
+        // Where many follow one another the processor foresees them itself.
+        if (i + kAhead < count && listed[i + kAhead] - listed[i] > kAhead) {
+          __builtin_prefetch(&slab.Versions(listed[i + kAhead]).died_at);
+          PrefetchCode(slab, listed[i + kAhead]);
+        }
+      }
+      body(base, lanes);
+    }
+    if (count != 0) from = listed[count - 1] + 1;
+  }
 }
 
 // What looks good by its bits.
@@ -109,9 +134,9 @@ uint64_t ScanCodes(const CodeSlab& slab, const CodeQuery& query, const ScanScope
   const size_t stride = slab.stride();
   std::array<int32_t, kRows> dots;
   uint64_t compared = 0;
-  ForEachBlock(scope, [&](Ordinal base, uint32_t lanes) {
+  ForEachMatch(slab, scope, [&](Ordinal base, uint32_t lanes) {
     const CodeSlab::Block& block = slab.BlockOf(base);
-    const uint32_t wanted = WantedLanes(block, base, lanes, scope);
+    const uint32_t wanted = LiveLanes(block, lanes, scope.visible);
     if (wanted == 0) return;
     const int8_t* const rows = slab.Code(base);
     if (wanted == kAllRows) {
@@ -234,22 +259,26 @@ uint32_t KeepByBits(uint64_t length, uint32_t wanted) {
   return static_cast<uint32_t>(std::min<uint64_t>(keep, UINT32_MAX / 4));
 }
 
-void ScanQuickly(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top) {
-  const uint64_t length = scope.end > scope.begin ? scope.end - scope.begin : 0;
+uint64_t ScanQuickly(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top) {
+  ScanScope by_bits = scope;
+  by_bits.end = std::min(scope.end, slab.bits_through());
+  const uint64_t length = by_bits.end > scope.begin ? by_bits.end - scope.begin : 0;
   const uint32_t keep = KeepByBits(length, wanted);
-  if (slab.bits() && length >= 5 * uint64_t{keep} && ScanBits(slab, query, scope, keep, wanted, top)) return;
-  ScanCodes(slab, query, scope, top);
+  // To look at the bytes of a match costs as much as the bits of four.
+  const bool many_match = scope.filter == nullptr || scope.filter->estimate() > length / 4;
+  if (!slab.bits() || length < 5 * uint64_t{keep} || !many_match ||
+      !ScanBits(slab, query, by_bits, keep, wanted, top)) {
+    return ScanCodes(slab, query, scope, top);
+  }
+  ScanScope rest = scope;
+  rest.begin = by_bits.end;
+  return length + ScanCodes(slab, query, rest, top);
 }
 
 namespace {
 
-// What may be among the best k, by the bounds that its code gives.
-struct Candidate {
-  float high = 0;
-  Ordinal ordinal = kNoOrdinal;
-};
 struct Candidates {
-  std::vector<Candidate> best_first;
+  std::vector<Candidate> all;
   uint64_t compared = 0;
 };
 
@@ -263,7 +292,7 @@ Candidates FindCandidates(const CodeSlab& slab, const CodeQuery& query, const Sc
   const uint64_t most = scope.end > scope.begin ? scope.end - scope.begin : 0;
 
   Candidates result;
-  std::vector<Candidate>& candidates = result.best_first;
+  std::vector<Candidate>& candidates = result.all;
   // At least k are as good as the worst of these.
   TopK lows(k, most);
   size_t prune_at = std::max<size_t>(kFirstPrune, 4 * std::min<uint64_t>(k, most));
@@ -274,9 +303,9 @@ Candidates FindCandidates(const CodeSlab& slab, const CodeQuery& query, const Sc
     prune_at = std::max(prune_at, 2 * candidates.size());
   };
   std::array<float, kRows> dots;
-  ForEachBlock(scope, [&](Ordinal base, uint32_t lanes) {
+  ForEachMatch(slab, scope, [&](Ordinal base, uint32_t lanes) {
     const CodeSlab::Block& block = slab.BlockOf(base);
-    const uint32_t wanted = WantedLanes(block, base, lanes, scope);
+    const uint32_t wanted = LiveLanes(block, lanes, scope.visible);
     if (wanted == 0) return;
     const int8_t* const rows = slab.Code(base);
     if (wanted == kAllRows) {
@@ -297,36 +326,33 @@ Candidates FindCandidates(const CodeSlab& slab, const CodeQuery& query, const Sc
     if (candidates.size() >= prune_at) prune();
   });
   prune();
-  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    return a.high != b.high ? a.high > b.high : a.ordinal < b.ordinal;
-  });
   return result;
 }
 
 }  // namespace
 
-absl::StatusOr<ExactScan> ScanExact(const CodeSlab& slab, std::span<const float> vector, const ScanScope& scope,
-                                    uint32_t k, const VectorSource& source) {
+ExactScan ScanExact(const CodeSlab& slab, std::span<const float> vector, const ScanScope& scope, uint32_t k,
+                    const VectorSource& source) {
   const CodeQuery query(slab.coder(), vector);
+  ExactScan result;
   for (const bool rule_out : {true, false}) {
-    const auto [candidates, compared] = FindCandidates(slab, query, scope, k, rule_out);
-    Reranker reranker(slab.coder().metric(), vector, source);
-    TopK top(k, candidates.size());
-    std::vector<Ordinal> batch;
-    // The first k are read in any case, and then as many as are worth a trip to the source.
-    const size_t step = std::max<size_t>(32, 2 * std::min<uint64_t>(k, candidates.size()));
-    for (size_t at = 0; at < candidates.size() && candidates[at].high >= top.floor();) {
-      batch.clear();
-      for (; at < candidates.size() && batch.size() < step && candidates[at].high >= top.floor(); ++at) {
-        batch.push_back(candidates[at].ordinal);
-      }
-      ENGRAM_RETURN_IF_ERROR(reranker.Offer(batch, top));
-    }
+    auto [candidates, compared] = FindCandidates(slab, query, scope, k, rule_out);
+    static_cast<Reranked&>(result) = RerankBest(slab.coder().metric(), vector, source, candidates, k);
+    result.compared = compared;
     // What cannot be read may have ruled out what can be: then again, with everything.
-    if (reranker.unreadable() != 0 && rule_out) continue;
-    return ExactScan{top.Take(), compared, reranker.read(), reranker.unreadable()};
+    if (result.unreadable == 0) break;
   }
-  ENGRAM_CHECK(false);
+  return result;
+}
+
+Candidate BoundedCandidate(const CodeSlab& slab, const CodeQuery& query, Ordinal ordinal) {
+  float dot = 0;
+  slab.coder().kernels().dot_float_rows(query.floats(), slab.Code(ordinal), slab.stride(), 1, &dot);
+  const CodeSlab::Block& block = slab.BlockOf(ordinal);
+  const uint32_t lane = CodeSlab::Lane(ordinal);
+  const SimilarityBounds bounds = CodeSimilarity(slab.coder().metric())
+                                      .Bound(query, dot, block.scale[lane], block.residual[lane], block.squares[lane]);
+  return {bounds.high, ordinal};
 }
 
 }  // namespace engram

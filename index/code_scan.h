@@ -1,12 +1,10 @@
 // Looking at one code after the other: what no graph has linked yet, what a filter leaves, and what must be exact.
 //
-// Threads:  any number of readers beside the writer.
+// Threads:  any number of readers beside the writer and whoever makes bits.
 // Blocking: ScanExact as its source does; the others never.
-// Errors:   ScanExact has its source's.
+// Errors:   std::bad_alloc.
 // Why:      docs/decisions/0014-codes-in-memory.md
 #pragma once
-
-#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <span>
@@ -14,6 +12,7 @@
 
 #include "index/code_query.h"
 #include "index/code_slab.h"
+#include "index/ordinal_set.h"
 #include "index/rerank.h"
 #include "index/space_index.h"
 #include "index/top_k.h"
@@ -25,35 +24,36 @@ struct ScanScope {
   Ordinal begin = 0;
   Ordinal end = 0;
   Ordinal visible = 0;
-  const OrdinalFilter* filter = nullptr;  // Null: no filter.
+  const OrdinalSet* filter = nullptr;  // Null: no filter.
 };
 
-// Offers each with the similarity that its bytes tell. Returns how many were live and passed.
+// Offers each with the similarity that its bytes tell; of a filter only the matches are looked at. Returns how many that
+// were.
 uint64_t ScanCodes(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, TopK& top);
 
 // The same for those of the `keep` best by their bits that matter, which is several times quicker. The filter is asked
 // for what looks good only. False, and nothing is offered, when one in twenty as good as the last of the best `wanted`
 // may have been missed, as in noise, where many are nearly as good as the best. With `wanted` 0 that is not asked, and
-// all that is kept is offered. REQUIRES: slab.bits().
+// all that is kept is offered. REQUIRES: slab.bits(), scope.end <= slab.bits_through().
 bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t keep, uint32_t wanted,
               TopK& top);
 
 // How many ScanBits should keep for a scan of `length` ordinals whose best `wanted` are to be among them.
 uint32_t KeepByBits(uint64_t length, uint32_t wanted);
 
-// By bits where that is quicker and finds the best `wanted`, else by bytes.
-void ScanQuickly(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top);
+// By bits where there are any, that is quicker, and finds the best `wanted`; else by bytes. Returns how many it looked at.
+uint64_t ScanQuickly(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top);
 
-struct ExactScan {
-  std::vector<SearchHit> hits;  // The best k there are; by similarity descending, then ordinal ascending.
+struct ExactScan : Reranked {
   uint64_t compared = 0;
-  uint64_t read = 0;        // Vectors that the codes could not rule out.
-  uint64_t unreadable = 0;  // Of those, the ones that the source could not read.
 };
 
 // The best k by the similarities of `vector` in full precision. Codes rule out what cannot be among them; the rest is
 // read, the most promising first, until what is left cannot be among them either.
-absl::StatusOr<ExactScan> ScanExact(const CodeSlab& slab, std::span<const float> vector, const ScanScope& scope,
-                                    uint32_t k, const VectorSource& source);
+ExactScan ScanExact(const CodeSlab& slab, std::span<const float> vector, const ScanScope& scope,
+                    uint32_t k, const VectorSource& source);
+
+// An ordinal with the most that its exact similarity to the query can be.
+Candidate BoundedCandidate(const CodeSlab& slab, const CodeQuery& query, Ordinal ordinal);
 
 }  // namespace engram

@@ -66,7 +66,7 @@ Coder::Coder(Metric metric, uint32_t dimension, const CodeKernels& kernels)
 
 CodeColumns Coder::Encode(const float* vector, int8_t* code, uint64_t* bits) const {
   CodeColumns columns = EncodeBytes(vector, code);
-  if (bit_words_ != 0) columns.bit_factor = EncodeBits(code, columns.squares, bits);
+  if (bit_words_ != 0 && bits != nullptr) columns.bit_factor = EncodeBits(code, columns.squares, bits);
   return columns;
 }
 

@@ -45,7 +45,8 @@ class Coder {
   // Words of a bit row, the dimension padded to 256; 0 without bits.
   uint32_t bit_words() const { return bit_words_; }
 
-  // `code` has room for stride() bytes; `bits` for bit_words() words, and is not looked at without bits.
+  // `code` has room for stride() bytes; `bits` for bit_words() words, and is not looked at without bits. Null: the bits are
+  // made later, from the code.
   CodeColumns Encode(const float* vector, int8_t* code, uint64_t* bits) const;
   // The bits of a code, and its factor: what Encode makes of them.
   float EncodeBits(const int8_t* code, uint32_t squares, uint64_t* bits) const;

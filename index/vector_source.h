@@ -2,12 +2,10 @@
 //
 // Threads:  any number of readers at once.
 // Blocking: as long as reading takes; the caller holds no lock.
-// Errors:   a status when nothing can be read. A single vector that is damaged or gone is no error: its first element
-//           is made NaN, and the others are read.
-// Why:      the index knows neither the journal nor its files.
+// Errors:   none as a whole: of a vector that is damaged or gone the first element is made NaN, and the others are read.
+//           std::bad_alloc may leave Read.
+// Why:      the index knows neither the journal nor its files. Why one could not be read the source knows.
 #pragma once
-
-#include <absl/status/status.h>
 
 #include <span>
 
@@ -21,7 +19,7 @@ class VectorSource {
 
   // Writes the vector of each ordinal as binary32, one behind the other without padding, in the order asked for.
   // Ordinals in ascending order are read fastest.
-  virtual absl::Status Read(std::span<const Ordinal> ordinals, float* rows) const = 0;
+  virtual void Read(std::span<const Ordinal> ordinals, float* rows) const = 0;
 };
 
 }  // namespace engram

@@ -4,10 +4,11 @@
 #include <algorithm>
 #include <memory>
 #include <set>
+#include <utility>
 
 #include "index/code_scan.h"
 #include "index/kernels.h"
-#include "index/slab.h"
+#include "index/kept_rows.h"
 #include "loadtest/index_bench.h"
 
 namespace engram {
@@ -20,11 +21,10 @@ constexpr uint32_t kRead = 30;
 class InMemory : public VectorSource {
  public:
   explicit InMemory(const UnitVectors& vectors) : vectors_(vectors) {}
-  absl::Status Read(std::span<const Ordinal> ordinals, float* rows) const override {
+  void Read(std::span<const Ordinal> ordinals, float* rows) const override {
     for (const Ordinal ordinal : ordinals) {
       rows = std::copy(vectors_[ordinal].begin(), vectors_[ordinal].end(), rows);
     }
-    return absl::OkStatus();
   }
 
  private:
@@ -46,6 +46,7 @@ class CodesBench {
     slab_.Reserve(count_);
     for (Ordinal o = 0; o < count_; ++o) slab_.Append(o, vectors_[o].data());
     slab_.Publish(count_);
+    slab_.MakeBits(count_);
   }
 
   // Microseconds a vector, without page faults: the second time over.
@@ -63,17 +64,17 @@ class CodesBench {
 
   // The scan in full precision that codes replace.
   double FloatMillis() const {
-    Slab slab(vectors_.dimension());
-    slab.Reserve(count_);
-    for (Ordinal o = 0; o < count_; ++o) std::copy(vectors_[o].begin(), vectors_[o].end(), slab.BeginRow(o));
+    KeptRows kept(vectors_.dimension());
+    kept.Reserve(count_);
+    for (Ordinal o = 0; o < count_; ++o) std::copy(vectors_[o].begin(), vectors_[o].end(), kept.RowOf(o).begin());
     const size_t some = std::min<size_t>(queries_, 20);
     Stopwatch watch;
     for (size_t i = 0; i < some; ++i) {
       TopK top(kWanted, count_);
-      float dots[Slab::kBlockRows];
-      for (Ordinal o = 0; o < count_; o += Slab::kBlockRows) {
-        const size_t rows = std::min<size_t>(Slab::kBlockRows, count_ - o);
-        BestKernels().dot_rows(Query(i).data(), slab.Row(o), slab.stride(), rows, vectors_.dimension(), dots);
+      float dots[BlockExtents::kBlockRows];
+      for (Ordinal o = 0; o < count_; o += BlockExtents::kBlockRows) {
+        const size_t rows = std::min<size_t>(BlockExtents::kBlockRows, count_ - o);
+        BestKernels().dot_rows(Query(i).data(), std::as_const(kept).RowOf(o).data(), vectors_.dimension(), rows, vectors_.dimension(), dots);
         for (size_t r = 0; r < rows; ++r) {
           if (dots[r] >= top.floor()) top.Offer({o + static_cast<Ordinal>(r), dots[r]});
         }
@@ -94,7 +95,7 @@ class CodesBench {
       for (const SearchHit& hit : candidates.Take()) ordinals.push_back(hit.ordinal);
       Reranker reranker(Metric::kCosine, Query(i), source_);
       TopK top(kWanted, kRead);
-      if (!reranker.Offer(ordinals, top).ok()) continue;
+      reranker.Offer(ordinals, top);
       for (const SearchHit& hit : top.Take()) found += truth_[i].count(hit.ordinal);
     }
     const double millis = Millis(watch, queries_);
@@ -107,10 +108,9 @@ class CodesBench {
     size_t found = 0;
     Stopwatch watch;
     for (size_t i = 0; i < queries_; ++i) {
-      const auto result = ScanExact(slab_, Query(i), All(), kWanted, source_);
-      if (!result.ok()) continue;
-      read += result->read;
-      for (const SearchHit& hit : result->hits) found += truth_[i].count(hit.ordinal);
+      const ExactScan result = ScanExact(slab_, Query(i), All(), kWanted, source_);
+      read += result.read;
+      for (const SearchHit& hit : result.hits) found += truth_[i].count(hit.ordinal);
     }
     row.emplace_back("exact_ms", fmt::format("{:.2f}", Millis(watch, queries_)));
     row.emplace_back("exact_recall", Recall(found));

@@ -54,6 +54,7 @@ class LinkBench {
     const Stopwatch watch;
     for (uint32_t i = 0; i < setup.count; ++i) slab_.Append(i, vectors_[i].data());
     slab_.Publish(setup.count);
+    slab_.MakeBits(setup.count);
     fmt::print("\n{}-d, {} vectors, latent {}, M {}: encoding {:.2f} us each\n", setup.dimension, setup.count,
                setup.latent, setup.m, watch.Micros() / setup.count);
     fmt::print("{:<22} {:>10} {:>7} {:>8}  recall@10 / us at ef 32, 64, 128, 256\n", "", "inserts/s", "ratio", "B/node");

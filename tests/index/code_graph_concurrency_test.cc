@@ -49,13 +49,14 @@ TEST_P(CodeGraphConcurrencyTest, EveryLiveOrdinalIsFoundByItsOwnCodeAfterChurn) 
       slab_.Reserve(o + 1);
       slab_.Append(o, vectors[o].data());
       slab_.Publish(o + 1);
+      slab_.MakeBits(o + 1);
       if (o % 3 == 2) slab_.SetDiedAt(o - 2, o);
     }
   });
   for (int t = 0; t < 2; ++t) {
     threads.emplace_back([&] {
       for (Ordinal o = next.fetch_add(1); o < kCount; o = next.fetch_add(1)) {
-        while (slab_.size() <= o) std::this_thread::yield();
+        while ((slab_.bits() ? slab_.bits_through() : slab_.size()) <= o) std::this_thread::yield();
         ASSERT_TRUE(graph.Insert(o));
       }
       inserting.fetch_sub(1);

@@ -125,9 +125,9 @@ TEST_P(CodeGraphTest, FindsTheBestOfWhatPassesAFilter) {
   Fill(source.Next(count_));
   CodeGraph graph(slab_, {});
   InsertAll(graph);
-  const std::function<bool(Ordinal)> filter = [](Ordinal o) { return o % 7 == 3; };
+  const testing::OrdinalFilter filter = [](Ordinal o) { return o % 7 == 3; };
   CodeGraph::Scope scope = All();
-  scope.filter = &filter;
+  scope.among = &filter;
   int missed = 0;
   for (const Vector& query : source.Next(50)) {
     const auto walk = graph.Search(CodeQuery(slab_.coder(), query), 64, scope);

@@ -18,6 +18,7 @@ inline void Fill(CodeSlab& slab, const std::vector<Vector>& vectors) {
   slab.Reserve(static_cast<Ordinal>(vectors.size()));
   for (Ordinal o = 0; o < vectors.size(); ++o) slab.Append(o, vectors[o].data());
   slab.Publish(static_cast<Ordinal>(vectors.size()));
+  slab.MakeBits(slab.size());
 }
 
 // The `k` live ordinals that are the closest, in full precision.

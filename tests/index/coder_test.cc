@@ -162,6 +162,10 @@ TEST(CodeSlabTest, RowsStayAlignedAndInPlaceAcrossExtents) {
     }
     slab.Publish(kCount);
     ASSERT_EQ(slab.size(), kCount);
+    ASSERT_EQ(slab.Columns(7).bit_factor, 0);
+    // In pieces that end inside of a block.
+    for (const Ordinal end : {5u, 5u, 700u, kCount}) slab.MakeBits(end);
+    ASSERT_EQ(slab.bits_through(), slab.bits() ? kCount : 0);
     for (Ordinal o = 0; o < kCount; ++o) {
       const Encoded expected(slab.coder(), vectors[o]);
       ASSERT_EQ(slab.Code(o), rows[o]);
@@ -185,6 +189,38 @@ TEST(CodeSlabTest, RowsStayAlignedAndInPlaceAcrossExtents) {
   }
 }
 
+TEST(CodeSlabTest, ACodeThatIsKnownIsTakenAsItIs) {
+  for (const uint32_t dimension : {3u, 64u, 300u}) {
+    CodeSlab encoded(Metric::kCosine, dimension), copied(Metric::kCosine, dimension);
+    ClusteredVectors source(kSeed, dimension);
+    encoded.Reserve(40);
+    copied.Reserve(40);
+    for (Ordinal o = 0; o < 40; ++o) {
+      encoded.Append(o, source.Next().data());
+      const CodeColumns columns = encoded.Columns(o);
+      copied.SetCode(o, encoded.Code(o), columns.scale, columns.residual);
+      ASSERT_TRUE(std::equal(encoded.Code(o), encoded.Code(o) + encoded.stride(), copied.Code(o)));
+      ASSERT_EQ(copied.Columns(o).squares, columns.squares);
+      ASSERT_EQ(copied.DiedAt(o), CodeSlab::kLive);
+    }
+  }
+}
+
+TEST(CodeSlabTest, AViewShowsWhatHadNotDiedByItsEnd) {
+  CodeSlab slab(Metric::kCosine, 4);
+  slab.Reserve(20);
+  const Vector vector(4, 1.0f);
+  for (Ordinal o = 0; o < 20; ++o) slab.Append(o, vector.data());
+  slab.Publish(20);
+  slab.SetDiedAt(3, 17);  // Replaced by ordinal 17.
+  slab.SetDiedAt(4, 0);   // Forgotten.
+  const CodeSlab::Block& block = slab.BlockOf(0);
+  EXPECT_TRUE(block.LiveIn(3, 17));
+  EXPECT_FALSE(block.LiveIn(3, 18));
+  EXPECT_FALSE(block.LiveIn(4, 5));
+  EXPECT_TRUE(block.LiveIn(5, 20));
+}
+
 TEST(CodeSlabTest, HoldsA768DimensionalVectorInNineHundredBytes) {
   CodeSlab slab(Metric::kCosine, 768);
   EXPECT_EQ(slab.resident_bytes(), 0u);
@@ -193,6 +229,8 @@ TEST(CodeSlabTest, HoldsA768DimensionalVectorInNineHundredBytes) {
   slab.Reserve(kCount);
   for (Ordinal o = 0; o < kCount; ++o) slab.Append(o, vector.data());
   slab.Publish(kCount);
+  EXPECT_LE(slab.resident_bytes(), uint64_t{kCount} * 800);
+  slab.MakeBits(kCount);
   EXPECT_GE(slab.resident_bytes(), uint64_t{kCount} * (768 + 96));
   EXPECT_LE(slab.resident_bytes(), uint64_t{kCount} * 900);
 }

@@ -131,6 +131,7 @@ class Client:
         half_life: Optional[float] = None,
         confidence_weight: float = 0.0,
         oversample: int = 0,
+        code_oversample: int = 0,
         at_least: Optional[Token] = None,
         timeout: Optional[float] = None,
     ) -> RecallResult:
@@ -138,6 +139,9 @@ class Client:
 
         With a ``half_life`` in seconds, or a ``confidence_weight`` in 0..1, hits are ordered by ``score``: similarity
         weighted by age and confidence, among the ``oversample * k`` (0: four times ``k``) most similar.
+
+        ``code_oversample`` times ``k`` (0: three times) observations that look most similar by their codes are looked at
+        again in full precision.
         """
         if (embedding is None) == (id is None):
             raise ValueError("recall by an embedding or by an id: one of the two")
@@ -149,6 +153,7 @@ class Client:
             include_tags=tags,
             include_embedding=include_embedding,
             exact=exact,
+            oversample=code_oversample,
         )
         if id is not None:
             request.id = id
