@@ -79,7 +79,7 @@ void BatchCommitter::Applied(const PortionRecord& record, uint64_t position, Mon
   Space& space = *record.space();
   if (effect.ok()) {
     Acknowledge(record, position, durable_at, effect->end);
-    if (space.index() != nullptr && space.index()->link_backlog() > 0) linker_->Schedule(record.space());
+    if (space.index() != nullptr && space.index()->linking_due()) linker_->Schedule(record.space());
     return;
   }
   for (const Slice& slice : record.portion().slices) {

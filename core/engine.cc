@@ -88,7 +88,7 @@ class EngineImpl final : public Engine {
   void Start() override {
     log_.Start();
     for (const auto& space : registry_.All()) {
-      if (space->index() != nullptr && space->index()->link_backlog() > 0) ingest_.linker().Schedule(space);
+      if (space->index() != nullptr && space->index()->linking_due()) ingest_.linker().Schedule(space);
     }
     janitor_.Start();
   }

@@ -101,6 +101,7 @@ struct RecallQuery {
   std::optional<float> min_similarity;
   FilterSpec filter;
   Ranking ranking;
+  uint32_t oversample = 0;  // 0: the usual.
   Token at_least;
   bool exact = false;
   bool include_content = false;

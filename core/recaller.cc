@@ -3,23 +3,52 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
+#include <utility>
 
 #include "core/filter.h"
 #include "core/observation_check.h"
 #include "core/ranking.h"
+#include "core/stored_reads.h"
 
 namespace engram {
 namespace {
 
 constexpr uint32_t kWidestWalk = 4096;
+constexpr uint32_t kMostOversample = 64;
+constexpr uint32_t kUsualOversample = 3;
 // How often a read is repeated because what it found was replaced or forgotten, and rewritten away, under its hands.
 constexpr int kMostLooks = 3;
 
 // What an answer's views point into.
 struct Pin {
+  Pin(const Journal* journal, std::shared_ptr<Space> of, uint32_t dimension)
+      : space(std::move(of)), reads(journal, &space->records(), dimension) {}
+
   std::shared_ptr<Space> space;
-  std::vector<StoredObservation> read;
+  StoredReads reads;
+  std::deque<std::vector<float>> widened;
+
+  // In full precision, as it was given; NOT_FOUND and so on as below.
+  absl::StatusOr<std::span<const float>> VectorOf(Ordinal ordinal) {
+    const SpaceIndex& index = *space->index();
+    if (index.options().keep_rows) return index.KeptRow(ordinal);
+    ENGRAM_ASSIGN_OR_RETURN(const StoredObservation* const stored, reads.Get(ordinal));
+    const EmbeddingView embedding = stored->observation.embedding;
+    if (embedding.dimension != index.options().dimension) {
+      return absl::DataLossError(fmt::format("the journal's embedding of '{}' has {} dimensions, its space has {}",
+                                             index.IdOf(ordinal), embedding.dimension, index.options().dimension));
+    }
+    std::vector<float>& row = widened.emplace_back(embedding.dimension);
+    WidenVector(embedding, row);
+    return std::span<const float>(row);
+  }
 };
+
+uint32_t DimensionOf(const Space& space) {
+  const SpaceIndex* const index = space.index();
+  return index == nullptr ? 0 : index->options().dimension;
+}
 
 struct HitParts {
   bool content = true;
@@ -50,7 +79,7 @@ class ListedOrdinals final : public OrdinalSet {
 };
 
 // NOT_FOUND: it is not in the journal any more. Any other error: it cannot be read.
-absl::Status ReadHit(const Journal& journal, Pin& pin, Ordinal ordinal, HitParts parts, ObservationHit& hit) {
+absl::Status ReadHit(Pin& pin, Ordinal ordinal, HitParts parts, ObservationHit& hit) {
   const Space& space = *pin.space;
   const RecordStore& records = space.records();
   hit.id = space.index()->IdOf(ordinal);
@@ -58,14 +87,14 @@ absl::Status ReadHit(const Journal& journal, Pin& pin, Ordinal ordinal, HitParts
   hit.confidence = records.Confidence(ordinal);
   hit.ttl_us = records.Ttl(ordinal);
   if (parts.tags) hit.tags = records.Tags(ordinal);
-  if (parts.embedding) hit.embedding = space.index()->VectorOf(ordinal);
+  if (parts.embedding) {
+    ENGRAM_ASSIGN_OR_RETURN(hit.embedding, pin.VectorOf(ordinal));
+  }
   if (!parts.content) return absl::OkStatus();
   hit.content = records.Content(ordinal);
   if (!records.ContentElsewhere(ordinal)) return absl::OkStatus();
-  StoredObservation read;
-  ENGRAM_RETURN_IF_ERROR(journal.Read(records.Address(ordinal), &read));
-  hit.content = read.observation.content;
-  pin.read.push_back(std::move(read));
+  ENGRAM_ASSIGN_OR_RETURN(const StoredObservation* const stored, pin.reads.Get(ordinal));
+  hit.content = stored->observation.content;
   return absl::OkStatus();
 }
 
@@ -77,6 +106,9 @@ absl::Status Recaller::Check(const Space& space, const RecallQuery& query, const
   }
   if (query.ef > kWidestWalk || (query.ef != 0 && query.ef < query.k)) {
     return absl::InvalidArgumentError(fmt::format("ef {} is not in k..{}, k is {}", query.ef, kWidestWalk, query.k));
+  }
+  if (query.oversample > kMostOversample) {
+    return absl::InvalidArgumentError(fmt::format("oversample {} is not in 0..{}", query.oversample, kMostOversample));
   }
   if (query.id.empty()) {
     ENGRAM_RETURN_IF_ERROR(CheckEmbedding(query.embedding, space.metric(), settings.limits_max_dimension));
@@ -154,8 +186,7 @@ absl::StatusOr<RecallAnswer> Recaller::Run(const std::shared_ptr<Space>& space, 
 
 absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space, const RecallQuery& query,
                                             uint64_t* stale) {
-  const auto pin = std::make_shared<Pin>();
-  pin->space = space;
+  const auto pin = std::make_shared<Pin>(journal_, space, DimensionOf(*space));
   RecallAnswer answer;
   answer.pin = pin;
   answer.exact = true;
@@ -188,13 +219,18 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
       return absl::NotFoundError(fmt::format("there is no observation '{}' in space '{}'", query.id, space->name()));
     }
     self = *found;
-    request.query = index->VectorOf(self);
+    const absl::StatusOr<std::span<const float>> vector = pin->VectorOf(self);
+    if (absl::IsNotFound(vector.status()) && ++*stale != 0) return answer;
+    ENGRAM_RETURN_IF_ERROR(vector.status());
+    request.query = *vector;
   }
   // One more than asked for, in case the observation recalled by is among them.
   request.k = RankingCandidates(query.ranking, query.k, query.exact, view.visible);
   if (self != kNoOrdinal && request.k != UINT32_MAX) ++request.k;
   request.ef = std::max(query.ef != 0 ? query.ef : space->ef_search(), request.k);
   request.exact = query.exact;
+  request.oversample = query.oversample == 0 ? kUsualOversample : query.oversample;
+  if (!index->options().keep_rows) request.source = &pin->reads;
   request.min_similarity = query.min_similarity;
   std::optional<Filter> filter;
   // A writer was busy, so some observations whose time is over may still be there: look at each one.
@@ -209,12 +245,14 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   answer.tail_scanned = found.tail_scanned;
   answer.exact = found.exact;
   answer.live = index->live();
+  *stale = std::min(found.unreadable, pin->reads.gone());
+  answer.unreadable = found.unreadable - *stale;
   const HitParts parts = {query.include_content, query.include_tags, query.include_embedding};
   for (const auto& [hit, score] : RankHits(query.ranking, found.hits, space->records(), self, query.k, now_us)) {
     ObservationHit& out = answer.hits.emplace_back();
     out.similarity = hit.similarity;
     out.score = score;
-    const absl::Status read = ReadHit(*journal_, *pin, hit.ordinal, parts, out);
+    const absl::Status read = ReadHit(*pin, hit.ordinal, parts, out);
     if (read.ok()) continue;
     answer.hits.pop_back();
     ++(absl::IsNotFound(read) ? *stale : answer.unreadable);
@@ -224,8 +262,7 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
 
 absl::StatusOr<GetAnswer> Recaller::Get(const std::shared_ptr<Space>& space, std::span<const std::string> ids) {
   ENGRAM_RETURN_IF_ERROR(CheckIds(ids.size()));
-  const auto pin = std::make_shared<Pin>();
-  pin->space = space;
+  const auto pin = std::make_shared<Pin>(journal_, space, DimensionOf(*space));
   GetAnswer answer;
   answer.pin = pin;
   const SpaceIndex* const index = space->index();
@@ -239,7 +276,7 @@ absl::StatusOr<GetAnswer> Recaller::Get(const std::shared_ptr<Space>& space, std
         break;
       }
       ObservationHit hit;
-      const absl::Status read = ReadHit(*journal_, *pin, *found, {}, hit);
+      const absl::Status read = ReadHit(*pin, *found, {}, hit);
       if (read.ok()) {
         answer.observations.push_back(std::move(hit));
         break;

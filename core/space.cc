@@ -31,6 +31,7 @@ IndexOptions Space::IndexOptionsFor(uint32_t dimension) const {
   options.flat_threshold = *origin_.config.flat_threshold;
   options.max_connections = origin_.config.max_connections;
   options.ef_construction = origin_.config.ef_construction;
+  options.keep_rows = origin_.keeps_contents;
   return options;
 }
 

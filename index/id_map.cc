@@ -90,7 +90,7 @@ struct IdMap::Table {
   size_t mask;
 };
 
-IdMap::IdMap(Slab& slab) : slab_(slab), seed_(SecretSeed()) { Reserve(1); }
+IdMap::IdMap(VersionedBlocks& slab) : slab_(slab), seed_(SecretSeed()) { Reserve(1); }
 
 IdMap::~IdMap() = default;
 
@@ -137,7 +137,7 @@ void IdMap::Assign(std::span<const uint32_t> hashes, Ordinal first) {
   for (size_t i = 0; i < hashes.size(); ++i) {
     const Ordinal ordinal = first + static_cast<Ordinal>(i);
     Table::Slot& slot = table_->slots[table_->Find(hashes[i], IdOf(ordinal), id_of)];
-    slab_.BlockOf(ordinal).previous[Slab::Lane(ordinal)] = slot.ordinal;
+    slab_.Versions(ordinal).previous[VersionedBlocks::Lane(ordinal)] = slot.ordinal;
     if (slot.ordinal == kNoOrdinal) ++used_;
     slot = {hashes[i], ordinal};
   }

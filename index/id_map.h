@@ -21,7 +21,7 @@
 
 #include "core/base/mutex.h"
 #include "core/base/types.h"
-#include "index/slab.h"
+#include "index/versioned_blocks.h"
 
 namespace engram {
 
@@ -47,7 +47,7 @@ class IdArena {
 
 class IdMap {
  public:
-  explicit IdMap(Slab& slab);
+  explicit IdMap(VersionedBlocks& slab);
   ~IdMap();
 
   // --- writer ---
@@ -72,11 +72,11 @@ class IdMap {
   struct Table;
 
   std::string_view IdOf(Ordinal ordinal) const {
-    return IdArena::View(slab_.BlockOf(ordinal).id[Slab::Lane(ordinal)]);
+    return IdArena::View(slab_.Versions(ordinal).id[VersionedBlocks::Lane(ordinal)]);
   }
 
   // Constant after construction.
-  Slab& slab_;
+  VersionedBlocks& slab_;
   const uint64_t seed_;
 
   // The writer's: it alone changes the table, so it reads without the lock and takes it to write.

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cmath>
 #include <new>
 #include <numeric>
 #include <span>
@@ -12,13 +12,12 @@
 #include <vector>
 
 #include "core/base/status.h"
-#include "index/space_index.h"
 
 namespace engram {
 namespace {
 
 constexpr uint64_t kMagic = 0x3173'776f'7267'6e65;  // "engrows1"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr uint32_t kGroupRows = 1024;
 // As many as an append prepares together, for the same reason.
 constexpr uint32_t kStep = 64;
@@ -47,7 +46,7 @@ absl::Status CheckHeader(const Header& header, Metric metric, uint32_t dimension
         fmt::format("the image of the rows has metric {} and dimension {}, the space has {} and {}", header.metric,
                     header.dimension, static_cast<uint32_t>(metric), dimension));
   }
-  const uint64_t least = sizeof(uint32_t) + uint64_t{dimension} * sizeof(float);
+  const uint64_t least = sizeof(uint32_t) + 2 * sizeof(float) + uint64_t{dimension};
   if (header.rows == kNoOrdinal || header.rows > left / least || header.ids > header.rows || header.zero != 0) {
     return absl::DataLossError(
         fmt::format("the image of the rows claims {} rows and {} ids in {} bytes", header.rows, header.ids, left));
@@ -57,8 +56,8 @@ absl::Status CheckHeader(const Header& header, Metric metric, uint32_t dimension
 
 class RowLoader {
  public:
-  RowLoader(ImageSource& source, const Similarity& similarity, Slab& slab, IdArena& arena, IdMap& ids)
-      : source_(source), similarity_(similarity), slab_(slab), arena_(arena), ids_(ids) {}
+  RowLoader(ImageSource& source, CodeSlab& slab, IdArena& arena, IdMap& ids)
+      : source_(source), slab_(slab), arena_(arena), ids_(ids), codes_(size_t{CodeSlab::kBlockRows} * slab.dimension()) {}
 
   uint64_t live() const { return live_; }
 
@@ -83,6 +82,8 @@ class RowLoader {
   absl::Status LoadGroup(Ordinal first, uint32_t rows) {
     ENGRAM_RETURN_IF_ERROR(ReadValues(source_, std::span(forgotten_).first(BitmapBytes(rows))));
     ENGRAM_RETURN_IF_ERROR(ReadValues(source_, std::span(lengths_).first(rows)));
+    ENGRAM_RETURN_IF_ERROR(ReadValues(source_, std::span(scales_).first(rows)));
+    ENGRAM_RETURN_IF_ERROR(ReadValues(source_, std::span(residuals_).first(rows)));
     if (rows % 8 != 0 && forgotten_[rows / 8] >> (rows % 8) != 0) {
       return absl::DataLossError(fmt::format("the image forgets rows behind its last, {}", first + rows - 1));
     }
@@ -92,35 +93,31 @@ class RowLoader {
     }
     if (id_bytes > id_bytes_.size()) id_bytes_.resize(id_bytes);
     ENGRAM_RETURN_IF_ERROR(ReadValues(source_, std::span(id_bytes_).first(id_bytes)));
-    for (uint32_t at = 0; at < rows; at += Slab::kBlockRows) {
-      ENGRAM_RETURN_IF_ERROR(LoadBlock(first + at, std::min(Slab::kBlockRows, rows - at)));
+    for (uint32_t at = 0; at < rows; at += CodeSlab::kBlockRows) {
+      ENGRAM_RETURN_IF_ERROR(LoadBlock(first, at, std::min(CodeSlab::kBlockRows, rows - at)));
     }
     const char* id = id_bytes_.data();
     for (uint32_t at = 0; at < rows; at += kStep) id = Name(first, at, std::min(kStep, rows - at), id);
     return absl::OkStatus();
   }
 
-  absl::Status LoadBlock(Ordinal first, uint32_t rows) {
+  absl::Status LoadBlock(Ordinal group, uint32_t at, uint32_t rows) {
     const size_t dimension = slab_.dimension();
-    const size_t stride = slab_.stride();
-    float* const block_rows = slab_.BeginRow(first);
-    ENGRAM_RETURN_IF_ERROR(ReadValues(source_, std::span(block_rows, rows * dimension)));
-    if (dimension != stride) {
-      // They came without padding; the last one has the longest way and goes first.
-      for (uint32_t row = rows; row-- > 0;) {
-        float* const to = block_rows + row * stride;
-        std::memmove(to, block_rows + row * dimension, dimension * sizeof(float));
-        std::memset(to + dimension, 0, (stride - dimension) * sizeof(float));
-      }
+    const std::span<int8_t> codes(codes_.data(), rows * dimension);
+    ENGRAM_RETURN_IF_ERROR(ReadValues(source_, codes));
+    // The kernels count on it.
+    if (std::find(codes.begin(), codes.end(), INT8_MIN) != codes.end()) {
+      return absl::DataLossError(fmt::format("a code of rows {} to {} has a byte of {}", group + at, group + at + rows - 1,
+                                             INT8_MIN));
     }
-    Slab::Block& block = slab_.BlockOf(first);
     for (uint32_t row = 0; row < rows; ++row) {
-      const float* const vector = block_rows + row * stride;
-      block.inverse_norm[row] = similarity_.InverseNorm(vector);
-      const EmbeddingView view = {reinterpret_cast<const std::byte*>(vector), slab_.dimension(), Encoding::kF32};
-      if (!CheckVector(view).finite) {
-        return absl::DataLossError(fmt::format("row {} of the image is not finite", first + row));
+      const float scale = scales_[at + row];
+      const float residual = residuals_[at + row];
+      if (!(scale >= 0 && std::isfinite(scale) && residual >= 0)) {
+        return absl::DataLossError(fmt::format("row {} of the image has scale {} and residual {}", group + at + row, scale,
+                                               residual));
       }
+      slab_.SetCode(group + at + row, codes.data() + row * dimension, scale, residual);
     }
     return absl::OkStatus();
   }
@@ -137,14 +134,14 @@ class RowLoader {
       id += name.size();
       hashes[i] = ids_.Hash(name);
       ids_.Prefetch(hashes[i]);
-      slab_.BlockOf(first + i).id[Slab::Lane(first + i)] = arena_.Append(name);
+      slab_.BlockOf(first + i).id[CodeSlab::Lane(first + i)] = arena_.Append(name);
     }
     ids_.Assign({hashes.data(), rows}, first);
     for (uint32_t i = 0; i < rows; ++i) {
       const Ordinal ordinal = first + i;
       const Ordinal previous = slab_.Previous(ordinal);
       different_ids_ += previous == kNoOrdinal;
-      if (previous != kNoOrdinal && slab_.DiedAt(previous) == Slab::kLive) {
+      if (previous != kNoOrdinal && slab_.DiedAt(previous) == CodeSlab::kLive) {
         slab_.SetDiedAt(previous, ordinal);
         --live_;
       }
@@ -159,64 +156,62 @@ class RowLoader {
   }
 
   ImageSource& source_;
-  const Similarity& similarity_;
-  Slab& slab_;
+  CodeSlab& slab_;
   IdArena& arena_;
   IdMap& ids_;
   uint64_t live_ = 0;
   uint32_t different_ids_ = 0;
   std::array<uint8_t, BitmapBytes(kGroupRows)> forgotten_;
   std::array<uint32_t, kGroupRows> lengths_;
+  std::array<float, kGroupRows> scales_;
+  std::array<float, kGroupRows> residuals_;
   std::vector<char> id_bytes_;
+  std::vector<int8_t> codes_;  // Of a block.
 };
 
-absl::Status SaveGroup(const Slab& slab, Ordinal first, uint32_t rows, std::vector<char>& id_bytes,
-                       std::vector<float>& packed, ImageSink& sink) {
+absl::Status SaveGroup(const CodeSlab& slab, Ordinal first, uint32_t rows, std::vector<char>& id_bytes,
+                       std::vector<int8_t>& codes, ImageSink& sink) {
   std::array<uint8_t, BitmapBytes(kGroupRows)> forgotten{};
   std::array<uint32_t, kGroupRows> lengths;
+  std::array<float, kGroupRows> scales;
+  std::array<float, kGroupRows> residuals;
   id_bytes.clear();
+  codes.clear();
   for (uint32_t row = 0; row < rows; ++row) {
     const Ordinal ordinal = first + row;
+    const CodeSlab::Block& block = slab.BlockOf(ordinal);
+    const uint32_t lane = CodeSlab::Lane(ordinal);
     forgotten[row / 8] |= static_cast<uint8_t>((slab.DiedAt(ordinal) == 0 ? 1u : 0u) << (row % 8));
-    const std::string_view id = IdArena::View(slab.BlockOf(ordinal).id[Slab::Lane(ordinal)]);
+    const std::string_view id = IdArena::View(block.id[lane]);
     lengths[row] = static_cast<uint32_t>(id.size());
     id_bytes.insert(id_bytes.end(), id.begin(), id.end());
+    scales[row] = block.scale[lane];
+    residuals[row] = block.residual[lane];
+    codes.insert(codes.end(), slab.Code(ordinal), slab.Code(ordinal) + slab.dimension());
   }
   ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span<const uint8_t>(forgotten).first(BitmapBytes(rows))));
   ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span<const uint32_t>(lengths).first(rows)));
+  ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span<const float>(scales).first(rows)));
+  ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span<const float>(residuals).first(rows)));
   ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span<const char>(id_bytes)));
-  const size_t dimension = slab.dimension();
-  for (uint32_t at = 0; at < rows; at += Slab::kBlockRows) {
-    const uint32_t in_block = std::min(Slab::kBlockRows, rows - at);
-    const float* block_rows = slab.Row(first + at);
-    if (slab.stride() != dimension) {
-      packed.clear();
-      for (uint32_t row = 0; row < in_block; ++row) {
-        const float* const vector = block_rows + size_t{row} * slab.stride();
-        packed.insert(packed.end(), vector, vector + dimension);
-      }
-      block_rows = packed.data();
-    }
-    ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span(block_rows, in_block * dimension)));
-  }
-  return absl::OkStatus();
+  return WriteValues(sink, std::span<const int8_t>(codes));
 }
 
 }  // namespace
 
-absl::Status SaveRows(const Slab& slab, Metric metric, Ordinal end, ImageSink& sink) {
+absl::Status SaveRows(const CodeSlab& slab, Ordinal end, ImageSink& sink) {
   Header header;
-  header.metric = static_cast<uint32_t>(metric);
+  header.metric = static_cast<uint32_t>(slab.coder().metric());
   header.dimension = slab.dimension();
   header.rows = end;
   for (Ordinal ordinal = 0; ordinal < end; ++ordinal) header.ids += slab.Previous(ordinal) == kNoOrdinal;
   ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span<const Header>(&header, 1)));
   try {
     std::vector<char> id_bytes;
-    std::vector<float> packed;
+    std::vector<int8_t> codes;
     for (uint64_t at = 0; at < end; at += kGroupRows) {
       const auto rows = static_cast<uint32_t>(std::min<uint64_t>(kGroupRows, end - at));
-      ENGRAM_RETURN_IF_ERROR(SaveGroup(slab, static_cast<Ordinal>(at), rows, id_bytes, packed, sink));
+      ENGRAM_RETURN_IF_ERROR(SaveGroup(slab, static_cast<Ordinal>(at), rows, id_bytes, codes, sink));
     }
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("no memory to save the rows of an index");
@@ -224,13 +219,12 @@ absl::Status SaveRows(const Slab& slab, Metric metric, Ordinal end, ImageSink& s
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> LoadRows(ImageSource& source, Metric metric, const Similarity& similarity, Slab& slab,
-                                  IdArena& arena, IdMap& ids) {
+absl::StatusOr<uint64_t> LoadRows(ImageSource& source, CodeSlab& slab, IdArena& arena, IdMap& ids) {
   Header header;
   ENGRAM_RETURN_IF_ERROR(ReadValues(source, std::span(&header, 1)));
-  ENGRAM_RETURN_IF_ERROR(CheckHeader(header, metric, slab.dimension(), source.left()));
+  ENGRAM_RETURN_IF_ERROR(CheckHeader(header, slab.coder().metric(), slab.dimension(), source.left()));
   try {
-    RowLoader loader(source, similarity, slab, arena, ids);
+    RowLoader loader(source, slab, arena, ids);
     ENGRAM_RETURN_IF_ERROR(loader.Load(header));
     return loader.live();
   } catch (const std::bad_alloc&) {

@@ -1,21 +1,26 @@
 #include "index/space_index.h"
 
+#include <absl/base/thread_annotations.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <bit>
 #include <memory>
 #include <new>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "core/base/check.h"
+#include "core/base/mutex.h"
 #include "core/base/status.h"
+#include "index/code_graph.h"
+#include "index/code_query.h"
+#include "index/code_scan.h"
+#include "index/code_slab.h"
 #include "index/filter_choice.h"
-#include "index/graph.h"
 #include "index/id_map.h"
-#include "index/kernels.h"
-#include "index/similarity.h"
-#include "index/slab.h"
+#include "index/kept_rows.h"
 #include "index/slab_image.h"
 #include "index/top_k.h"
 
@@ -24,33 +29,35 @@ namespace {
 
 // Entries prepared together: enough to hide the cache misses of the id table, few enough to keep its lock short.
 constexpr size_t kAppendStep = 64;
-// A walk reads rows here and there, a scan one after the other at about half the cost each. So a walk that has compared
-// half of what is live gives way to the scan; but the first so many comparisons for each unit of its width are free.
+// A walk reads codes here and there, a scan one after the other at a fraction of the cost each. So a walk that has
+// compared half of what is live gives way to the scan; but the first so many comparisons for each unit of its width are
+// free.
 constexpr uint64_t kWalkShare = 2;
 constexpr uint64_t kFreePerWidth = 32;
-// Matches listed at a time, and how far ahead of the comparison their rows are fetched.
-constexpr size_t kMatchStep = 256;
-constexpr size_t kMatchesAhead = 4;
+// So few are scanned exactly whether or not that was asked for.
+constexpr uint64_t kScannedExactly = 8192;
+// Bits do not quicken the scan of a shorter tail.
+constexpr Ordinal kLongTail = 8192;
 
-class SlabSpaceIndex final : public SpaceIndex {
+class CodedSpaceIndex final : public SpaceIndex {
  public:
-  explicit SlabSpaceIndex(const IndexOptions& options)
-      : options_(options),
-        slab_(options.dimension),
-        similarity_(options.metric, options.dimension, slab_.stride(), BestKernels()),
-        ids_(slab_) {}
+  explicit CodedSpaceIndex(const IndexOptions& options)
+      : options_(options), slab_(options.metric, options.dimension), ids_(slab_) {
+    if (options.keep_rows) rows_.emplace(options.dimension);
+  }
 
   Appended Append(std::span<const Entry> entries) override;
   bool Forget(std::string_view id) override;
   bool ForgetOrdinal(Ordinal ordinal) override;
 
   uint32_t Link(uint32_t most, const std::function<bool()>& yield) override;
+  uint32_t MakeBits(uint32_t most) override;
   absl::Status AttachGraph(ImageSource& source) override;
 
   // Before anybody else knows the index.
   absl::Status Load(ImageSource& source);
   absl::Status SaveRows(IndexView view, ImageSink& sink) const override {
-    return engram::SaveRows(slab_, options_.metric, view.visible, sink);
+    return engram::SaveRows(slab_, view.visible, sink);
   }
   absl::Status SaveGraph(IndexView view, ImageSink& sink) const override;
 
@@ -63,61 +70,69 @@ class SlabSpaceIndex final : public SpaceIndex {
   Ordinal Newest(std::string_view id) const override { return ids_.Newest(id); }
   Ordinal Previous(Ordinal ordinal) const override { return slab_.Previous(ordinal); }
   std::string_view IdOf(Ordinal ordinal) const override {
-    return IdArena::View(slab_.BlockOf(ordinal).id[Slab::Lane(ordinal)]);
+    return IdArena::View(slab_.BlockOf(ordinal).id[CodeSlab::Lane(ordinal)]);
   }
-  std::span<const float> VectorOf(Ordinal ordinal) const override { return {slab_.Row(ordinal), options_.dimension}; }
+  std::span<const float> KeptRow(Ordinal ordinal) const override {
+    ENGRAM_CHECK(rows_.has_value());
+    return std::as_const(*rows_).RowOf(ordinal);
+  }
 
   const IndexOptions& options() const override { return options_; }
   uint64_t size() const override { return slab_.size(); }
   uint64_t live() const override { return live_.load(std::memory_order_relaxed); }
   uint64_t linked() const override { return linked_.load(std::memory_order_acquire); }
   uint64_t link_backlog() const override;
-  bool has_graph() const override { return graph_.load(std::memory_order_relaxed) != nullptr; }
+  bool linking_due() const override {
+    return link_backlog() != 0 || (slab_.bits() && slab_.size() - slab_.bits_through() >= kLongTail);
+  }
+  bool has_graph() const override { return has_graph_.load(std::memory_order_relaxed); }
   uint64_t resident_bytes() const override;
 
  private:
-  void Prefetch(Ordinal ordinal) const {
-    __builtin_prefetch(&slab_.BlockOf(ordinal).inverse_norm[Slab::Lane(ordinal)]);
-    __builtin_prefetch(&slab_.BlockOf(ordinal).died_at[Slab::Lane(ordinal)]);
-    // The first lines; the hardware sees the stream and fetches the rest.
-    const auto* const row = reinterpret_cast<const char*>(slab_.Row(ordinal));
-    for (size_t at = 0; at < std::min<size_t>(size_t{slab_.stride()} * sizeof(float), 512); at += 64) {
-      __builtin_prefetch(row + at);
-    }
-  }
   void AppendStep(std::span<const Entry> entries, Ordinal first, uint32_t* replaced);
+  std::shared_ptr<const CodeGraph> SharedGraph() const ABSL_LOCKS_EXCLUDED(graph_mu_) {
+    MutexLock lock(graph_mu_);
+    return graph_;
+  }
+  void Serve(std::shared_ptr<CodeGraph> graph) ABSL_LOCKS_EXCLUDED(graph_mu_);
   // Offers what the graph finds below `linked`; false when a scan is the better way or the only one.
-  bool WalkGraph(const SearchRequest& request, const Similarity::Query& query, Ordinal linked, IndexView view,
-                 SearchResult* result, TopK& top) const;
-  // Compare what is live in [begin, end), and in `matches`; return how many that were.
-  uint64_t Scan(const Similarity::Query& query, Ordinal begin, Ordinal end, IndexView view, TopK& top) const;
-  uint64_t ScanMatches(const Similarity::Query& query, Ordinal begin, Ordinal end, IndexView view,
-                       const OrdinalSet& matches, TopK& top) const;
-  uint64_t Scan(const SearchRequest& request, const Similarity::Query& query, Ordinal begin, IndexView view,
-                TopK& top) const {
-    return request.filter == nullptr ? Scan(query, begin, view.visible, view, top)
-                                     : ScanMatches(query, begin, view.visible, view, *request.filter, top);
+  bool WalkGraph(const SearchRequest& request, const CodeQuery& query, Ordinal linked, IndexView view,
+                 SearchResult* result, TopK& near) const;
+  // Reads the best of `near`, and makes hits of the best of those.
+  void Read(const SearchRequest& request, const CodeQuery& query, TopK& near, SearchResult* result) const;
+  void Scan(const SearchRequest& request, const CodeQuery& query, const ScanScope& scope, TopK& near,
+            SearchResult* result) const;
+  const VectorSource& SourceOf(const SearchRequest& request) const {
+    if (request.source != nullptr) return *request.source;
+    ENGRAM_CHECK(rows_.has_value());
+    return *rows_;
+  }
+  CodeGraphOptions graph_options() const {
+    return {options_.max_connections, options_.ef_construction, options_.seed};
   }
 
   // Constant after construction.
   const IndexOptions options_;
-  GraphOptions graph_options() const {
-    return {options_.max_connections, options_.ef_construction, options_.seed};
-  }
 
   // Own synchronisation: a writer's side and readers' side each.
-  Slab slab_;
-  const Similarity similarity_;
+  CodeSlab slab_;
+  std::optional<KeptRows> rows_;
   IdArena arena_;
   IdMap ids_;
   std::atomic<uint64_t> live_{0};
   std::atomic<Ordinal> linked_{0};
-  // The linker's; shown to readers by graph_ and never taken back.
-  std::unique_ptr<Graph> graph_owner_;
-  std::atomic<const Graph*> graph_{nullptr};
+
+  // The linker's; what readers walk is shown to them as graph_.
+  std::shared_ptr<CodeGraph> linking_;
+  mutable Mutex graph_mu_;
+  std::shared_ptr<const CodeGraph> graph_ ABSL_GUARDED_BY(graph_mu_);
+  std::atomic<bool> has_graph_{false};  // A figure for whoever asks.
+
+  // The writer's scratch.
+  std::vector<float> widened_;
 };
 
-SpaceIndex::Appended SlabSpaceIndex::Append(std::span<const Entry> entries) {
+SpaceIndex::Appended CodedSpaceIndex::Append(std::span<const Entry> entries) {
   const Ordinal first = slab_.size();
   if (entries.empty()) return {first, 0};
   ENGRAM_CHECK(entries.size() < kNoOrdinal - first);
@@ -127,6 +142,11 @@ SpaceIndex::Appended SlabSpaceIndex::Append(std::span<const Entry> entries) {
 
   // All that can fail comes first; from here on nothing throws.
   slab_.Reserve(end);
+  if (rows_) {
+    rows_->Reserve(end);
+  } else {
+    widened_.resize(options_.dimension);
+  }
   arena_.Reserve(entries.size(), id_bytes);
   ids_.Reserve(entries.size());
 
@@ -140,7 +160,7 @@ SpaceIndex::Appended SlabSpaceIndex::Append(std::span<const Entry> entries) {
   return {first, replaced};
 }
 
-void SlabSpaceIndex::AppendStep(std::span<const Entry> entries, Ordinal first, uint32_t* replaced) {
+void CodedSpaceIndex::AppendStep(std::span<const Entry> entries, Ordinal first, uint32_t* replaced) {
   std::array<uint32_t, kAppendStep> hashes;
   for (size_t i = 0; i < entries.size(); ++i) {
     hashes[i] = ids_.Hash(entries[i].id);
@@ -149,30 +169,29 @@ void SlabSpaceIndex::AppendStep(std::span<const Entry> entries, Ordinal first, u
   for (size_t i = 0; i < entries.size(); ++i) {
     const Ordinal ordinal = first + static_cast<Ordinal>(i);
     ENGRAM_CHECK(entries[i].embedding.dimension == options_.dimension);
-    float* const row = slab_.BeginRow(ordinal);
-    WidenVector(entries[i].embedding, {row, options_.dimension});
-    Slab::Block& block = slab_.BlockOf(ordinal);
-    block.inverse_norm[Slab::Lane(ordinal)] = similarity_.InverseNorm(row);
-    block.id[Slab::Lane(ordinal)] = arena_.Append(entries[i].id);
+    const std::span<float> row = rows_ ? rows_->RowOf(ordinal) : std::span<float>(widened_);
+    WidenVector(entries[i].embedding, row);
+    slab_.Append(ordinal, row.data());
+    slab_.BlockOf(ordinal).id[CodeSlab::Lane(ordinal)] = arena_.Append(entries[i].id);
   }
   ids_.Assign({hashes.data(), entries.size()}, first);
   for (size_t i = 0; i < entries.size(); ++i) {
     const Ordinal ordinal = first + static_cast<Ordinal>(i);
     const Ordinal previous = slab_.Previous(ordinal);
-    if (previous == kNoOrdinal || slab_.DiedAt(previous) != Slab::kLive) continue;
+    if (previous == kNoOrdinal || slab_.DiedAt(previous) != CodeSlab::kLive) continue;
     // Present views end at or before `ordinal`, so in them the previous version lives on.
     slab_.SetDiedAt(previous, ordinal);
     ++*replaced;
   }
 }
 
-bool SlabSpaceIndex::Forget(std::string_view id) {
+bool CodedSpaceIndex::Forget(std::string_view id) {
   const Ordinal newest = ids_.Newest(id);
   return newest != kNoOrdinal && ForgetOrdinal(newest);
 }
 
-bool SlabSpaceIndex::ForgetOrdinal(Ordinal ordinal) {
-  if (ordinal >= slab_.size() || slab_.DiedAt(ordinal) != Slab::kLive) return false;
+bool CodedSpaceIndex::ForgetOrdinal(Ordinal ordinal) {
+  if (ordinal >= slab_.size() || slab_.DiedAt(ordinal) != CodeSlab::kLive) return false;
   // Earlier versions go too: a view pinned before a replacement still shows them. What lies behind one that is 0
   // already is 0 as well, so the walk costs no more than the appends did.
   for (Ordinal version = ordinal; version != kNoOrdinal && slab_.DiedAt(version) != 0;
@@ -183,182 +202,179 @@ bool SlabSpaceIndex::ForgetOrdinal(Ordinal ordinal) {
   return true;
 }
 
-uint32_t SlabSpaceIndex::Link(uint32_t most, const std::function<bool()>& yield) {
-  if (!graph_owner_ && live() <= options_.flat_threshold) return 0;
+uint32_t CodedSpaceIndex::MakeBits(uint32_t most) {
+  const Ordinal begin = slab_.bits_through();
+  const Ordinal size = slab_.size();
+  if (!slab_.bits() || begin >= size) return 0;
+  const Ordinal end = begin + std::min(most, size - begin);
+  slab_.MakeBits(end);
+  return end - begin;
+}
+
+void CodedSpaceIndex::Serve(std::shared_ptr<CodeGraph> graph) {
+  linking_ = std::move(graph);
+  MutexLock lock(graph_mu_);
+  graph_ = linking_;
+  has_graph_.store(true, std::memory_order_relaxed);
+}
+
+uint32_t CodedSpaceIndex::Link(uint32_t most, const std::function<bool()>& yield) {
+  if (!linking_ && live() <= options_.flat_threshold) return 0;
   const Ordinal visible = slab_.size();
-  if (!graph_owner_) {
-    try {
-      graph_owner_ = std::make_unique<Graph>(slab_, similarity_, graph_options(), std::bit_ceil(std::min(visible, 1u << 30)));
-    } catch (const std::bad_alloc&) {
-      return 0;
-    }
-    graph_.store(graph_owner_.get(), std::memory_order_release);
-  }
   const Ordinal begin = linked_.load(std::memory_order_relaxed);
   Ordinal at = begin;
-  for (uint32_t inserted = 0; at < visible && inserted < most; ++at) {
-    if (slab_.DiedAt(at) == Slab::kLive) {
-      if (inserted != 0 && yield && yield()) break;
-      // Out of memory: it stays in the tail, which finds it too.
-      if (!graph_owner_->Insert(at)) break;
-      ++inserted;
+  try {
+    if (!linking_) Serve(std::make_shared<CodeGraph>(slab_, graph_options()));
+    for (uint32_t inserted = 0; at < visible && inserted < most; ++at) {
+      if (slab_.DiedAt(at) == CodeSlab::kLive) {
+        if (inserted != 0 && yield && yield()) break;
+        slab_.MakeBits(at + 1);
+        // Out of memory: it stays in the tail, which finds it too.
+        if (!linking_->Insert(at)) break;
+        ++inserted;
+      }
+      // Pairs with the load in Search: what lies below is in the graph, links and all.
+      linked_.store(at + 1, std::memory_order_release);
     }
-    // Pairs with the load in Search: what lies below is in the graph, links and all.
-    linked_.store(at + 1, std::memory_order_release);
+  } catch (const std::bad_alloc&) {
+    // As above.
   }
   return at - begin;
 }
 
-absl::Status SlabSpaceIndex::AttachGraph(ImageSource& source) {
-  if (graph_owner_) return absl::FailedPreconditionError("the space has a graph already");
-  ENGRAM_ASSIGN_OR_RETURN(Graph::Loaded loaded, Graph::Load(slab_, similarity_, graph_options(), source));
+absl::Status CodedSpaceIndex::AttachGraph(ImageSource& source) {
+  if (linking_) return absl::FailedPreconditionError("the space has a graph already");
+  try {
+    slab_.MakeBits(slab_.size());
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("no memory for the bits of the rows of the image");
+  }
+  ENGRAM_ASSIGN_OR_RETURN(CodeGraph::Loaded loaded, CodeGraph::Load(slab_, graph_options(), source));
   if (!loaded.graph) return absl::OkStatus();
-  graph_owner_ = std::move(loaded.graph);
-  graph_.store(graph_owner_.get(), std::memory_order_release);
+  Serve(std::move(loaded.graph));
   linked_.store(loaded.end, std::memory_order_release);
   return absl::OkStatus();
 }
 
-absl::Status SlabSpaceIndex::Load(ImageSource& source) {
-  ENGRAM_ASSIGN_OR_RETURN(const uint64_t live,
-                          engram::LoadRows(source, options_.metric, similarity_, slab_, arena_, ids_));
+absl::Status CodedSpaceIndex::Load(ImageSource& source) {
+  ENGRAM_ASSIGN_OR_RETURN(const uint64_t live, engram::LoadRows(source, slab_, arena_, ids_));
   live_.store(live, std::memory_order_relaxed);
   return absl::OkStatus();
 }
 
-absl::Status SlabSpaceIndex::SaveGraph(IndexView view, ImageSink& sink) const {
+absl::Status CodedSpaceIndex::SaveGraph(IndexView view, ImageSink& sink) const {
   // Before the graph: what lies below is in it, links and all.
   const Ordinal linked = std::min(linked_.load(std::memory_order_acquire), view.visible);
-  const Graph* const graph = graph_.load(std::memory_order_acquire);
-  return graph != nullptr ? graph->Save(linked, sink) : Graph::SaveNone(graph_options(), sink);
+  const std::shared_ptr<const CodeGraph> graph = SharedGraph();
+  return graph != nullptr ? graph->Save(linked, sink) : CodeGraph::SaveNone(graph_options(), sink);
 }
 
-std::optional<Ordinal> SlabSpaceIndex::Find(std::string_view id, IndexView view) const {
+std::optional<Ordinal> CodedSpaceIndex::Find(std::string_view id, IndexView view) const {
   Ordinal ordinal = ids_.Newest(id);
   while (ordinal != kNoOrdinal && ordinal >= view.visible) ordinal = slab_.Previous(ordinal);
   if (ordinal == kNoOrdinal || !Live(ordinal, view)) return std::nullopt;
   return ordinal;
 }
 
-uint64_t SlabSpaceIndex::ScanMatches(const Similarity::Query& query, Ordinal begin, Ordinal end, IndexView view,
-                                     const OrdinalSet& matches, TopK& top) const {
-  std::array<Ordinal, kMatchStep> listed;
-  uint64_t compared = 0;
-  for (size_t count = listed.size(); count == listed.size();) {
-    count = matches.List(begin, end, listed);
-    for (size_t i = 0; i < count; ++i) {
-      if (i + kMatchesAhead < count) Prefetch(listed[i + kMatchesAhead]);
-      const Ordinal ordinal = listed[i];
-      if (!Live(ordinal, view)) continue;
-      ++compared;
-      const float similarity = similarity_.Of(query, slab_.Row(ordinal), slab_.InverseNorm(ordinal));
-      if (similarity >= top.floor()) top.Offer({ordinal, similarity});
-    }
-    if (count != 0) begin = listed[count - 1] + 1;
-  }
-  return compared;
-}
-
-uint64_t SlabSpaceIndex::Scan(const Similarity::Query& query, Ordinal begin, Ordinal end, IndexView view,
-                              TopK& top) const {
-  constexpr uint32_t kRows = Slab::kBlockRows;
-  uint64_t compared = 0;
-  std::array<float, kRows> similarities;
-  for (uint64_t at = begin; at < end;) {
-    const auto base = static_cast<Ordinal>(at - at % kRows);
-    const auto from = static_cast<uint32_t>(at - base);
-    const uint32_t to = std::min<uint32_t>(kRows, end - base);
-    at = uint64_t{base} + kRows;
-
-    const Slab::Block& block = slab_.BlockOf(base);
-    uint32_t wanted = 0;
-    for (uint32_t lane = from; lane < to; ++lane) wanted |= uint32_t{block.LiveIn(lane, view.visible)} << lane;
-    if (wanted == 0) continue;
-
-    const float* const rows = slab_.Row(base);
-    if (wanted == (1u << kRows) - 1) {
-      similarity_.OfRows(query, rows, block.inverse_norm.data(), kRows, similarities.data());
-    } else {
-      for (uint32_t left = wanted; left != 0; left &= left - 1) {
-        const auto lane = static_cast<uint32_t>(__builtin_ctz(left));
-        similarities[lane] = similarity_.Of(query, rows + size_t{lane} * slab_.stride(), block.inverse_norm[lane]);
-      }
-    }
-    compared += static_cast<uint64_t>(__builtin_popcount(wanted));
-    for (uint32_t left = wanted; left != 0; left &= left - 1) {
-      const auto lane = static_cast<uint32_t>(__builtin_ctz(left));
-      if (similarities[lane] >= top.floor()) top.Offer({base + lane, similarities[lane]});
-    }
-  }
-  return compared;
-}
-
-bool SlabSpaceIndex::WalkGraph(const SearchRequest& request, const Similarity::Query& query, Ordinal linked,
-                               IndexView view, SearchResult* result, TopK& top) const {
-  const Graph* const graph = graph_.load(std::memory_order_acquire);
+bool CodedSpaceIndex::WalkGraph(const SearchRequest& request, const CodeQuery& query, Ordinal linked, IndexView view,
+                                SearchResult* result, TopK& near) const {
   const uint64_t live = this->live();
-  if (graph == nullptr || linked == 0 || request.exact) return false;
+  if (linked == 0 || request.exact) return false;
   if (live <= options_.flat_threshold || live <= request.k) return false;
   const uint32_t ef = std::max(request.ef, request.k);
-  Graph::Scope scope = {.end = linked,
-                        .visible = view.visible,
-                        .most_compared = std::max(live / kWalkShare, ef * kFreePerWidth),
-                        .among = request.filter};
+  CodeGraph::Scope scope = {.end = linked,
+                            .visible = view.visible,
+                            .most_compared = std::max(live / kWalkShare, ef * kFreePerWidth),
+                            .among = request.filter};
   if (request.filter != nullptr) {
     const FilterChoice choice = ChooseForFilter(request.filter->estimate(), view.visible, ef);
     if (!choice.walk) return false;
     scope.most_compared = choice.most_compared;
   }
-  const std::optional<Graph::Walk> walk = graph->Search(query, ef, scope);
+  const std::shared_ptr<const CodeGraph> graph = SharedGraph();
+  if (graph == nullptr) return false;
+  const std::optional<CodeGraph::Walk> walk = graph->Search(query, ef, scope);
   if (!walk) return false;
-  for (const Graph::Found& found : walk->found) top.Offer({found.ordinal, found.similarity});
+  for (const CodeGraph::Found& found : walk->found) near.Offer({found.ordinal, found.similarity});
   result->graph_candidates = walk->compared;
   return true;
 }
 
-SearchResult SlabSpaceIndex::Search(const SearchRequest& request, IndexView view) const {
-  ENGRAM_CHECK(request.k >= 1);
-  const Similarity::Query query = similarity_.Prepare(request.query);
-  TopK top(request.k, view.visible);
+void CodedSpaceIndex::Read(const SearchRequest& request, const CodeQuery& query, TopK& near,
+                           SearchResult* result) const {
+  std::vector<Candidate> candidates;
+  candidates.reserve(near.size());
+  for (const SearchHit& hit : near.Take()) candidates.push_back(BoundedCandidate(slab_, query, hit.ordinal));
+  Reranked reranked = RerankBest(options_.metric, request.query, SourceOf(request), candidates, request.k);
+  result->hits = std::move(reranked.hits);
+  result->read += reranked.read;
+  result->unreadable = reranked.unreadable;
+}
+
+void CodedSpaceIndex::Scan(const SearchRequest& request, const CodeQuery& query, const ScanScope& scope, TopK& near,
+                           SearchResult* result) const {
+  const uint64_t some = request.filter == nullptr ? scope.end : std::min<uint64_t>(request.filter->estimate(), scope.end);
+  if (!request.exact && some > kScannedExactly) {
+    result->tail_scanned = ScanQuickly(slab_, query, scope, near.k(), near);
+    Read(request, query, near, result);
+    return;
+  }
+  ExactScan scan = ScanExact(slab_, request.query, scope, request.k, SourceOf(request));
+  result->hits = std::move(scan.hits);
+  result->tail_scanned = scan.compared;
+  result->read += scan.read;
+  result->unreadable = scan.unreadable;
+  result->exact = true;
+}
+
+SearchResult CodedSpaceIndex::Search(const SearchRequest& request, IndexView view) const {
+  ENGRAM_CHECK(request.k >= 1 && request.oversample >= 1);
+  const CodeQuery query(slab_.coder(), request.query);
+  const uint64_t oversampled = uint64_t{request.k} * request.oversample;
+  const auto wanted = static_cast<uint32_t>(std::min<uint64_t>(oversampled, UINT32_MAX));
+  TopK near(wanted, view.visible);
   SearchResult result;
   // Before the walk: what is linked during it is compared in the tail.
   const Ordinal linked = std::min(linked_.load(std::memory_order_acquire), view.visible);
-  bool walked = WalkGraph(request, query, linked, view, &result, top);
+  ScanScope scope = {linked, view.visible, view.visible, request.filter};
+  bool walked = WalkGraph(request, query, linked, view, &result, near);
   if (walked) {
-    result.tail_scanned = Scan(request, query, linked, view, top);
+    result.tail_scanned = ScanQuickly(slab_, query, scope, wanted, near);
     // The graph promises nothing; k hits come back whenever k exist.
-    walked = top.size() >= request.k;
+    walked = near.size() >= request.k;
+    if (walked) Read(request, query, near, &result);
   }
   if (!walked) {
-    top.Clear();
-    result.tail_scanned = Scan(request, query, 0, view, top);
-    result.exact = true;
+    near.Clear();
+    result = {.graph_candidates = request.exact ? 0 : result.graph_candidates};
+    scope.begin = 0;
+    Scan(request, query, scope, near, &result);
   }
-  result.hits = top.Take();
   if (request.min_similarity) {
     while (!result.hits.empty() && result.hits.back().similarity < *request.min_similarity) result.hits.pop_back();
   }
   return result;
 }
 
-uint64_t SlabSpaceIndex::link_backlog() const {
+uint64_t CodedSpaceIndex::link_backlog() const {
   return live() > options_.flat_threshold || has_graph() ? size() - linked() : 0;
 }
 
-uint64_t SlabSpaceIndex::resident_bytes() const {
-  const Graph* const graph = graph_.load(std::memory_order_acquire);
-  return sizeof(*this) + slab_.resident_bytes() + arena_.resident_bytes() + ids_.resident_bytes() +
-         (graph != nullptr ? graph->resident_bytes() : 0);
+uint64_t CodedSpaceIndex::resident_bytes() const {
+  const std::shared_ptr<const CodeGraph> graph = SharedGraph();
+  return sizeof(*this) + slab_.resident_bytes() + (rows_ ? rows_->ResidentBytes(slab_.size()) : 0) +
+         arena_.resident_bytes() + ids_.resident_bytes() + (graph != nullptr ? graph->resident_bytes() : 0);
 }
 
 }  // namespace
 
 std::unique_ptr<SpaceIndex> SpaceIndex::Create(const IndexOptions& options) {
-  return std::make_unique<SlabSpaceIndex>(options);
+  return std::make_unique<CodedSpaceIndex>(options);
 }
 
 absl::StatusOr<std::unique_ptr<SpaceIndex>> SpaceIndex::LoadRows(const IndexOptions& options, ImageSource& source) {
-  auto index = std::make_unique<SlabSpaceIndex>(options);
+  if (options.keep_rows) return absl::FailedPreconditionError("an image has no rows to keep");
+  auto index = std::make_unique<CodedSpaceIndex>(options);
   ENGRAM_RETURN_IF_ERROR(index->Load(source));
   return index;
 }

@@ -1,18 +1,22 @@
-// The searchable side of one memory space: ids, vectors and the graph over them.
+// The searchable side of one memory space: ids, codes of vectors and the graph over them.
 //
-// A slab of vectors only grows; a vector's place in it is its *ordinal*. Ordinals [0, linked) may be in the graph, the
+// A slab of codes only grows; a vector's place in it is its *ordinal*. Ordinals [0, linked) may be in the graph, the
 // *tail* [linked, visible) is scanned one by one, so what is appended is found at once. Up to `flat_threshold` live
-// observations no graph is built and everything is tail.
+// observations no graph is built and everything is tail. Codes choose whom to look at again; what a hit's similarity is
+// tells its vector in full precision, which comes from the search's VectorSource.
 //
 // Threads:
 //   writer   one at a time, the caller sees to it: Append, Forget, ForgetOrdinal.
-//   linker   one at a time, beside the writer and the readers: Link, AttachGraph.
+//   linker   one at a time, beside the writer and the readers: Link, MakeBits, AttachGraph.
 //   readers  any number at any time: everything const.
-// Ownership: owns its memory; results hold copies (ids of hits are views that live as long as the index).
-// Blocking:  readers wait for a node's links or, in the graph, for an entry-point change; never for a writer's batch.
-// Errors:    std::bad_alloc may leave Append, and then nothing has changed. An image may be anything: a bad one is a
-//            status. All other input is the caller's to validate.
-// Why:       docs/architecture.md, "life of a recall"; the graph is a cache that catches up.
+// Ownership: owns its memory; results hold copies (ids of hits are views that live as long as the index). A reader that
+//            walks a graph shares it, so a graph that was replaced goes with the last walk over it.
+// Blocking:  readers wait for the moment a pointer is copied, for what waits in the id map, and for their VectorSource;
+//            never for a writer's batch, nor for linking.
+// Errors:    std::bad_alloc may leave Append, Search and MakeBits, and then nothing has changed. An image may be
+//            anything: a bad one is a status. All other input is the caller's to validate.
+// Why:       docs/architecture.md, "life of a recall"; docs/decisions/0014-codes-in-memory.md; the graph is a cache that
+//            catches up.
 #pragma once
 
 #include <absl/status/status.h>
@@ -29,6 +33,7 @@
 #include "core/base/types.h"
 #include "index/image.h"
 #include "index/ordinal_set.h"
+#include "index/vector_source.h"
 
 namespace engram {
 
@@ -37,9 +42,11 @@ struct IndexOptions {
   uint32_t dimension = 0;  // At least 1.
   uint64_t flat_threshold = 4000;
   uint32_t max_connections = 16;
-  uint32_t ef_construction = 200;
+  uint32_t ef_construction = 56;
   // Seeds the graph's levels: the same appends and links make the same graph.
   uint64_t seed = 1;
+  // The vectors stay here in full precision too: nobody else has them.
+  bool keep_rows = false;
 };
 
 // What a reader sees: the ordinals below `visible`. One view shows exactly one version of every id.
@@ -51,7 +58,11 @@ struct SearchRequest {
   std::span<const float> query;  // `dimension` finite elements; not zero under cosine.
   uint32_t k = 10;               // At least 1.
   uint32_t ef = 64;              // Width of the graph walk; at least k is used.
-  bool exact = false;            // Scan everything.
+  bool exact = false;            // The best k for certain.
+  // So many times k, the best by their codes, may be read in full precision. At least 1.
+  uint32_t oversample = 3;
+  // Where vectors are read. Null: the index keeps rows.
+  const VectorSource* source = nullptr;
   // Null: no filter. Few matches are scanned, among many the graph is walked (index/filter_choice.h); either way k hits
   // come back whenever k exist.
   const OrdinalSet* filter = nullptr;
@@ -67,7 +78,10 @@ struct SearchResult {
   std::vector<SearchHit> hits;  // By similarity descending, then ordinal ascending.
   uint64_t graph_candidates = 0;
   uint64_t tail_scanned = 0;
+  // No vector that could be read is missing: not one that is live, passes the filter, and is closer than a hit.
   bool exact = false;
+  uint64_t read = 0;        // Vectors that were read in full precision.
+  uint64_t unreadable = 0;  // Those that could not be, and may have been hits.
 };
 
 class SpaceIndex {
@@ -85,8 +99,8 @@ class SpaceIndex {
 
   static std::unique_ptr<SpaceIndex> Create(const IndexOptions& options);
   // The index whose rows SaveRows wrote, all of it tail; it serves at once, and AttachGraph or Link makes it fast.
-  // DATA_LOSS for what is no image, FAILED_PRECONDITION for one of another version, metric or dimension,
-  // RESOURCE_EXHAUSTED when memory is out.
+  // DATA_LOSS for what is no image, FAILED_PRECONDITION for one of another version, metric or dimension, or when rows
+  // are to be kept, which no image has; RESOURCE_EXHAUSTED when memory is out.
   static absl::StatusOr<std::unique_ptr<SpaceIndex>> LoadRows(const IndexOptions& options, ImageSource& source);
   virtual ~SpaceIndex() = default;
 
@@ -103,6 +117,10 @@ class SpaceIndex {
   // Inserts up to `most` ordinals into the graph, in order, stopping early when `yield` (null: never) answers true
   // between two. Returns how far `linked` moved. Does nothing while the space is below flat_threshold.
   virtual uint32_t Link(uint32_t most, const std::function<bool()>& yield) = 0;
+
+  // Makes the bits of up to `most` ordinals, in order, which quicken a long scan of the tail; returns of how many. Link
+  // makes those of what it links.
+  virtual uint32_t MakeBits(uint32_t most) = 0;
 
   // Takes over the graph that SaveGraph wrote beside the rows this index was loaded from; ordinals beyond it stay tail.
   // After an error the index is as before, and Link begins from 0: DATA_LOSS and so on as LoadRows,
@@ -127,8 +145,8 @@ class SpaceIndex {
   virtual Ordinal Newest(std::string_view id) const = 0;
   virtual Ordinal Previous(Ordinal ordinal) const = 0;
   virtual std::string_view IdOf(Ordinal ordinal) const = 0;
-  // The vector as it was given, widened to binary32: `dimension` elements.
-  virtual std::span<const float> VectorOf(Ordinal ordinal) const = 0;
+  // The vector as it was given, widened to binary32: `dimension` elements. REQUIRES: options().keep_rows.
+  virtual std::span<const float> KeptRow(Ordinal ordinal) const = 0;
 
   virtual const IndexOptions& options() const = 0;
   virtual uint64_t size() const = 0;    // Ordinals, dead ones included.
@@ -136,6 +154,8 @@ class SpaceIndex {
   virtual uint64_t linked() const = 0;  // Ordinals the graph accounts for; 0 without a graph.
   // Ordinals that wait to be linked: size - linked above flat_threshold, else 0.
   virtual uint64_t link_backlog() const = 0;
+  // There is something to link, or a tail so long that bits would quicken its scan and have not been made.
+  virtual bool linking_due() const = 0;
   virtual bool has_graph() const = 0;
   virtual uint64_t resident_bytes() const = 0;
 };

@@ -21,6 +21,7 @@ class TopK {
   // Below this nothing is taken.
   float floor() const { return heap_.size() < k_ ? -std::numeric_limits<float>::infinity() : heap_.front().similarity; }
   size_t size() const { return heap_.size(); }
+  uint32_t k() const { return k_; }
 
   void Offer(SearchHit hit) {
     if (heap_.size() < k_) {

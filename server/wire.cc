@@ -148,6 +148,7 @@ absl::StatusOr<RecallQuery> DecodeRecall(const v1::RecallRequest& request) {
   out.ranking.recency_half_life_us = request.ranking().recency_half_life_us();
   out.ranking.confidence_weight = request.ranking().confidence_weight();
   out.ranking.oversample = request.ranking().oversample();
+  out.oversample = request.oversample();
   out.at_least = {request.at_least().journal(), request.at_least().position()};
   out.exact = request.exact();
   out.include_content = request.include_content();

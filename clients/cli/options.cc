@@ -148,6 +148,8 @@ One observation a line; only "embedding" is needed:
     Duration(sub, "--half-life", &half_life_us_, "After so long a hit counts half");
     sub->add_option("--confidence-weight", confidence_weight_, "How much confidence counts, 0..1")->type_name("W");
     sub->add_option("--oversample", oversample_, "So many times k are ranked by age and confidence (4)")->type_name("N");
+    sub->add_option("--code-oversample", recall_.oversample, "So many times k are looked at in full precision (3)")
+        ->type_name("N");
     FilterOptions(sub);
     sub->add_flag("--content", content_, "With the text (tables have it)")->group("Shown");
     sub->add_flag("--tags", tags_, "With the tags (tables have them)")->group("Shown");

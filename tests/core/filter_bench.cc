@@ -93,7 +93,7 @@ Outcome Measure(const SpaceIndex& index, const std::vector<Vector>& cues,
 void Run(size_t count, uint32_t dimension) {
   IndexOptions options;
   options.dimension = dimension;
-  options.ef_construction = 100;
+  options.keep_rows = true;
   const auto index = SpaceIndex::Create(options);
   RecordStore records(false);
   ClusteredVectors source(1, dimension, 100);

@@ -65,7 +65,7 @@ void ExpectAsTheModelSays(FilterWorld& world, int filters) {
     ASSERT_EQ(result.hits.size(), std::min<size_t>(request.k, ranked.size()));
     for (size_t h = 0; h < result.hits.size(); ++h) {
       if (result.exact) {
-        const auto expected_vector = world.index().VectorOf(ranked[h]);
+        const auto expected_vector = world.index().KeptRow(ranked[h]);
         ASSERT_NEAR(result.hits[h].similarity,
                     ExactSimilarity(Metric::kCosine, cue, {expected_vector.begin(), expected_vector.end()}), 1e-5);
       } else {

@@ -28,6 +28,7 @@ class FilterWorld {
     options.flat_threshold = flat_threshold;
     // Nothing here depends on how good the graph is.
     options.ef_construction = 20;
+    options.keep_rows = true;
     index_ = SpaceIndex::Create(options);
   }
 

@@ -8,7 +8,6 @@
 #include <thread>
 #include <vector>
 
-#include "index/graph.h"
 #include "index/space_index.h"
 #include "tests/index/vectors.h"
 
@@ -29,6 +28,7 @@ IndexOptions Options(uint64_t flat_threshold) {
   options.metric = Metric::kL2;
   options.flat_threshold = flat_threshold;
   options.ef_construction = 40;
+  options.keep_rows = true;
   return options;
 }
 
@@ -168,7 +168,7 @@ TEST(IndexConcurrencyTest, SearchesHoldWhileTheSpaceIsWrittenLinkedAndForgotten)
           ASSERT_LT(hit.ordinal, view.visible);
           ASSERT_TRUE(seen.insert(index->IdOf(hit.ordinal)).second);
           ASSERT_TRUE(request.filter == nullptr || hit.ordinal % 3 == 0);
-          const auto stored = index->VectorOf(hit.ordinal);
+          const auto stored = index->KeptRow(hit.ordinal);
           const double expected =
               testing::ExactSimilarity(Metric::kL2, query, Vector(stored.begin(), stored.end()));
           ASSERT_NEAR(hit.similarity, expected, 1e-2);
@@ -191,47 +191,6 @@ TEST(IndexConcurrencyTest, SearchesHoldWhileTheSpaceIsWrittenLinkedAndForgotten)
   uint64_t live = 0;
   for (Ordinal o = 0; o < index->size(); ++o) live += index->Live(o, view);
   EXPECT_EQ(live, index->live());
-}
-
-// The graph alone takes several inserters at once, through all of its growth.
-TEST(IndexConcurrencyTest, TwoInsertersAndASearcherShareAGraph) {
-  constexpr Ordinal kCount = 1500;
-  Slab slab(kDimension);
-  const Similarity similarity(Metric::kCosine, kDimension, slab.stride(), BestKernels());
-  ClusteredVectors source(kSeed, kDimension);
-  slab.Reserve(kCount);
-  std::vector<Vector> vectors = source.Next(kCount);
-  for (Ordinal o = 0; o < kCount; ++o) {
-    float* const row = slab.BeginRow(o);
-    std::copy(vectors[o].begin(), vectors[o].end(), row);
-    slab.BlockOf(o).inverse_norm[Slab::Lane(o)] = similarity.InverseNorm(row);
-  }
-  slab.Publish(kCount);
-  Graph graph(slab, similarity, {.max_connections = 8, .ef_construction = 40}, 16);
-  std::atomic<int> inserting{2};
-  std::vector<std::jthread> threads;
-  for (Ordinal t = 0; t < 2; ++t) {
-    threads.emplace_back([&, t] {
-      for (Ordinal o = t; o < kCount; o += 2) ASSERT_TRUE(graph.Insert(o));
-      inserting.fetch_sub(1);
-    });
-  }
-  threads.emplace_back([&] {
-    ClusteredVectors queries(kSeed + 9, kDimension);
-    do {
-      const auto walk = graph.Search(similarity.Prepare(queries.Next()), 20, {.end = kCount, .visible = kCount});
-      ASSERT_TRUE(walk.has_value());
-      ASSERT_LE(walk->found.size(), 20u);
-    } while (inserting.load() != 0);
-  });
-  threads.clear();
-  EXPECT_EQ(graph.size(), kCount);
-  int missed = 0;
-  for (Ordinal o = 0; o < kCount; ++o) {
-    const auto walk = graph.Search(similarity.Prepare(vectors[o]), 40, {.end = kCount, .visible = kCount});
-    missed += std::none_of(walk->found.begin(), walk->found.end(), [o](const auto& f) { return f.ordinal == o; });
-  }
-  EXPECT_LE(missed, 3);
 }
 
 }  // namespace

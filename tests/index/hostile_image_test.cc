@@ -21,6 +21,7 @@ using testing::LoadedRows;
 using testing::SavedGraph;
 using testing::SavedRows;
 using testing::Vector;
+using testing::VectorsBy;
 
 constexpr uint64_t kSeed = 21;
 
@@ -66,6 +67,9 @@ class HostileImageTest : public ::testing::Test {
       SearchRequest request;
       request.query = query;
       request.exact = exact;
+      // Not what the codes are of: those may be anything.
+      const VectorsBy vectors([&query](Ordinal o) { return o % 2 == 0 ? query : Vector(query.size(), 1.0f); });
+      request.source = &vectors;
       ASSERT_EQ(index.Search(request, view).hits.size(), std::min<uint64_t>(10, live));
     }
   }
@@ -154,19 +158,29 @@ TEST_F(HostileImageTest, EnormousCountsAllocateNothing) {
 }
 
 TEST_F(HostileImageTest, AnotherVersionIsNamed) {
-  EXPECT_EQ(LoadedRows(options_, With(rows_, 8, 2)).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(LoadedRows(options_, With(rows_, 8, 1)).status().code(), absl::StatusCode::kFailedPrecondition);
   const auto loaded = LoadedRows(options_, rows_);
   ASSERT_TRUE(loaded.ok());
-  EXPECT_EQ(AttachedGraph(**loaded, With(graph_, 8, 2)).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(AttachedGraph(**loaded, With(graph_, 8, 1)).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(LoadedRows(options_, graph_).status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(AttachedGraph(**loaded, rows_).code(), absl::StatusCode::kDataLoss);
 }
 
-TEST_F(HostileImageTest, AVectorThatIsNotFiniteIsRefused) {
-  const uint32_t not_a_number = 0x7fc0'0000, infinite = 0xff80'0000;
-  for (const uint32_t value : {not_a_number, infinite}) {
-    EXPECT_EQ(LoadedRows(options_, With(rows_, rows_.size() - 4, value)).status().code(), absl::StatusCode::kDataLoss);
+TEST_F(HostileImageTest, ACodeThatNoVectorHasIsRefused) {
+  Bytes wrong = rows_;
+  wrong.back() = std::byte{0x80};
+  EXPECT_EQ(LoadedRows(options_, wrong).status().code(), absl::StatusCode::kDataLoss);
+  const uint32_t not_a_number = 0x7fc0'0000, infinite = 0x7f80'0000, negative = 0xbf80'0000;
+  // Behind the header, 48 bits of what is forgotten, and 48 lengths.
+  const size_t scale = 32 + 6 + 48 * 4, residual = scale + 48 * 4;
+  for (const uint32_t value : {not_a_number, infinite, negative}) {
+    EXPECT_EQ(LoadedRows(options_, With(rows_, scale, value)).status().code(), absl::StatusCode::kDataLoss);
   }
+  for (const uint32_t value : {not_a_number, negative}) {
+    EXPECT_EQ(LoadedRows(options_, With(rows_, residual, value)).status().code(), absl::StatusCode::kDataLoss);
+  }
+  // What no code can come near has one.
+  EXPECT_TRUE(LoadedRows(options_, With(rows_, residual, infinite)).ok());
 }
 
 }  // namespace

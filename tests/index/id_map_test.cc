@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "index/code_slab.h"
+
 namespace engram {
 namespace {
 
@@ -26,15 +28,16 @@ class IdMapTest : public ::testing::Test {
     std::vector<uint32_t> hashes;
     for (size_t i = 0; i < ids.size(); ++i) {
       const Ordinal ordinal = first + static_cast<Ordinal>(i);
-      slab_.BeginRow(ordinal);
-      slab_.BlockOf(ordinal).id[Slab::Lane(ordinal)] = arena_.Append(ids[i]);
+      slab_.Append(ordinal, &kElement);
+      slab_.BlockOf(ordinal).id[CodeSlab::Lane(ordinal)] = arena_.Append(ids[i]);
       hashes.push_back(map_.Hash(ids[i]));
     }
     map_.Assign(hashes, first);
     slab_.Publish(end);
   }
 
-  Slab slab_{1};
+  static constexpr float kElement = 1;
+  CodeSlab slab_{Metric::kL2, 1};
   IdArena arena_;
   IdMap map_{slab_};
 };

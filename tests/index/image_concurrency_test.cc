@@ -23,6 +23,7 @@ using testing::LoadedRows;
 using testing::SavedGraph;
 using testing::SavedRows;
 using testing::Vector;
+using testing::VectorsBy;
 
 constexpr uint64_t kSeed = 31;
 constexpr uint32_t kDimension = 16;
@@ -51,16 +52,22 @@ struct Appends {
     index.Append(entries);
   }
 
+  VectorsBy Source() const {
+    return VectorsBy([this](Ordinal o) { return vectors[o]; });
+  }
+
   std::vector<Vector> vectors;
   std::vector<std::string> ids;
 };
 
-void SearchUntil(const std::atomic<bool>& done, const SpaceIndex& index, uint64_t seed) {
+void SearchUntil(const std::atomic<bool>& done, const SpaceIndex& index, const Appends& appends, uint64_t seed) {
+  const VectorsBy source = appends.Source();
   ClusteredVectors queries(seed, kDimension);
   do {
     const Vector query = queries.Next();
     SearchRequest request;
     request.query = query;
+    request.source = &source;
     const IndexView view = index.Pin();
     const uint64_t least = std::min<uint64_t>(view.visible == 0 ? 0 : 1, 10);
     ASSERT_GE(index.Search(request, view).hits.size(), least);
@@ -97,7 +104,7 @@ TEST(IndexImageConcurrencyTest, AnImageTakenOnTheWayIsThatOfItsView) {
       written.store(true);
     });
     threads.emplace_back([&] { LinkUntil(written, *index); });
-    threads.emplace_back([&] { SearchUntil(written, *index, kSeed + 1); });
+    threads.emplace_back([&] { SearchUntil(written, *index, appends, kSeed + 1); });
     threads.emplace_back([&] {
       do {
         const IndexView view = index->Pin();
@@ -132,6 +139,8 @@ TEST(IndexImageConcurrencyTest, AnImageTakenOnTheWayIsThatOfItsView) {
       if (!copy.Live(o, copy.Pin())) continue;
       SearchRequest request;
       request.query = appends.vectors[o];
+      const VectorsBy source = appends.Source();
+      request.source = &source;
       request.k = 1;
       const auto hits = copy.Search(request, copy.Pin()).hits;
       missed += hits.empty() || hits[0].ordinal != o;
@@ -160,7 +169,7 @@ TEST(IndexImageConcurrencyTest, AGraphIsAttachedWhileTheSpaceServes) {
       }
       written.store(true);
     });
-    threads.emplace_back([&] { SearchUntil(written, index, kSeed + 2); });
+    threads.emplace_back([&] { SearchUntil(written, index, appends, kSeed + 2); });
     threads.emplace_back([&] {
       ASSERT_TRUE(AttachedGraph(index, graph).ok());
       ASSERT_EQ(index.linked(), 2000u);

@@ -73,6 +73,7 @@ std::unique_ptr<SpaceIndex> MakeIndex(uint32_t dimension, uint64_t flat_threshol
   IndexOptions options;
   options.dimension = dimension;
   options.flat_threshold = flat_threshold;
+  options.keep_rows = true;
   return SpaceIndex::Create(options);
 }
 

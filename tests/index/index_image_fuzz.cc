@@ -13,6 +13,7 @@
 #include "core/base/check.h"
 #include "index/space_index.h"
 #include "tests/index/memory_image.h"
+#include "tests/index/vectors.h"
 
 namespace engram {
 namespace {
@@ -33,10 +34,13 @@ void Use(SpaceIndex& index) {
   }
   ENGRAM_CHECK(live == index.live());
   const std::vector<float> query(index.options().dimension, 0.5f);
+  // Not what the codes are of: those may be anything.
+  const testing::VectorsBy vectors([&query](Ordinal o) { return testing::Vector(query.size(), o % 2 == 0 ? 0.5f : 1.0f); });
   for (const bool exact : {false, true}) {
     SearchRequest request;
     request.query = query;
     request.exact = exact;
+    request.source = &vectors;
     const SearchResult result = index.Search(request, view);
     ENGRAM_CHECK(result.hits.size() == std::min<uint64_t>(live, request.k));
     for (const SearchHit& hit : result.hits) {

@@ -17,6 +17,7 @@
 
 #include "core/base/types.h"
 #include "index/space_index.h"
+#include "index/vector_source.h"
 
 namespace engram::testing {
 
@@ -111,6 +112,22 @@ class OrdinalFilter final : public OrdinalSet {
   std::function<bool(Ordinal)> matches_;
   // None: everything is scanned.
   uint64_t estimate_ = 0;
+};
+
+// What an index without rows of its own reads: anything that knows the vector of an ordinal.
+class VectorsBy final : public VectorSource {
+ public:
+  explicit VectorsBy(std::function<Vector(Ordinal)> vector_of) : vector_of_(std::move(vector_of)) {}
+
+  void Read(std::span<const Ordinal> ordinals, float* rows) const override {
+    for (const Ordinal ordinal : ordinals) {
+      const Vector vector = vector_of_(ordinal);
+      rows = std::copy(vector.begin(), vector.end(), rows);
+    }
+  }
+
+ private:
+  std::function<Vector(Ordinal)> vector_of_;
 };
 
 // What a SpaceIndex must be: the present state only.

@@ -155,9 +155,11 @@ class RecordingJournal final : public Journal {
     const auto& observations = log_->records.at(address.position - 1).observations;
     if (address.place >= observations.size()) return absl::NotFoundError("no such place");
     const RecordedObservation& o = observations[address.place];
-    out->bytes.resize(o.content.size());
-    std::memcpy(out->bytes.data(), o.content.data(), o.content.size());
-    out->observation.content = {reinterpret_cast<const char*>(out->bytes.data()), out->bytes.size()};
+    const std::string bytes = o.embedding + o.content;
+    out->bytes.resize(bytes.size());
+    std::memcpy(out->bytes.data(), bytes.data(), bytes.size());
+    out->observation.embedding = {out->bytes.data(), o.dimension, o.encoding};
+    out->observation.content = {reinterpret_cast<const char*>(out->bytes.data()) + o.embedding.size(), o.content.size()};
     return absl::OkStatus();
   }
 

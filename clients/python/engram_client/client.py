@@ -45,6 +45,7 @@ def _recall_request(
     half_life: Optional[float] = None,
     confidence_weight: float = 0.0,
     oversample: int = 0,
+    code_oversample: int = 0,
     at_least: Optional[Token] = None,
 ) -> memory_service_pb2.RecallRequest:
     if (embedding is None) == (id is None):
@@ -57,6 +58,7 @@ def _recall_request(
         include_tags=tags,
         include_embedding=include_embedding,
         exact=exact,
+        oversample=code_oversample,
     )
     if id is not None:
         request.id = id
@@ -182,6 +184,7 @@ class Client:
         half_life: Optional[float] = None,
         confidence_weight: float = 0.0,
         oversample: int = 0,
+        code_oversample: int = 0,
         at_least: Optional[Token] = None,
         timeout: Optional[float] = None,
     ) -> RecallResult:
@@ -189,11 +192,15 @@ class Client:
 
         With a ``half_life`` in seconds, or a ``confidence_weight`` in 0..1, hits are ordered by ``score``: similarity
         weighted by age and confidence, among the ``oversample * k`` (0: four times ``k``) most similar.
+
+        ``code_oversample`` times ``k`` (0: three times) observations that look most similar by their codes are looked at
+        again in full precision.
         """
         request = _recall_request(
             space, embedding, k, id=id, where=where, content=content, tags=tags, include_embedding=include_embedding,
             min_similarity=min_similarity, ef=ef, exact=exact, half_life=half_life, confidence_weight=confidence_weight,
-            oversample=oversample, at_least=at_least,
+            oversample=oversample, code_oversample=code_oversample,
+            at_least=at_least,
         )
         return RecallResult.from_message(self._call(self._memory.Recall, request, timeout))
 

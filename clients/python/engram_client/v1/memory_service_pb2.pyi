@@ -250,7 +250,7 @@ class Pressure(_message.Message):
     def __init__(self, level: _Optional[_Union[_observation_pb2.PressureLevel, str]] = ..., depth: _Optional[int] = ..., capacity: _Optional[int] = ..., retry_after_us: _Optional[int] = ...) -> None: ...
 
 class RecallRequest(_message.Message):
-    __slots__ = ["at_least", "ef", "embedding", "embedding_f16", "embedding_f32", "exact", "filter", "id", "include_content", "include_embedding", "include_tags", "k", "min_similarity", "ranking", "space"]
+    __slots__ = ["at_least", "ef", "embedding", "embedding_f16", "embedding_f32", "exact", "filter", "id", "include_content", "include_embedding", "include_tags", "k", "min_similarity", "oversample", "ranking", "space"]
     AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     EF_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_F16_FIELD_NUMBER: _ClassVar[int]
@@ -264,6 +264,7 @@ class RecallRequest(_message.Message):
     INCLUDE_TAGS_FIELD_NUMBER: _ClassVar[int]
     K_FIELD_NUMBER: _ClassVar[int]
     MIN_SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    OVERSAMPLE_FIELD_NUMBER: _ClassVar[int]
     RANKING_FIELD_NUMBER: _ClassVar[int]
     SPACE_FIELD_NUMBER: _ClassVar[int]
     at_least: _observation_pb2.Token
@@ -279,9 +280,10 @@ class RecallRequest(_message.Message):
     include_tags: bool
     k: int
     min_similarity: float
+    oversample: int
     ranking: _observation_pb2.Ranking
     space: str
-    def __init__(self, space: _Optional[str] = ..., embedding: _Optional[_Union[_observation_pb2.FloatVector, _Mapping]] = ..., embedding_f32: _Optional[bytes] = ..., embedding_f16: _Optional[bytes] = ..., id: _Optional[str] = ..., k: _Optional[int] = ..., ef: _Optional[int] = ..., min_similarity: _Optional[float] = ..., filter: _Optional[_Union[_observation_pb2.Filter, _Mapping]] = ..., at_least: _Optional[_Union[_observation_pb2.Token, _Mapping]] = ..., include_content: bool = ..., include_tags: bool = ..., include_embedding: bool = ..., exact: bool = ..., ranking: _Optional[_Union[_observation_pb2.Ranking, _Mapping]] = ...) -> None: ...
+    def __init__(self, space: _Optional[str] = ..., embedding: _Optional[_Union[_observation_pb2.FloatVector, _Mapping]] = ..., embedding_f32: _Optional[bytes] = ..., embedding_f16: _Optional[bytes] = ..., id: _Optional[str] = ..., k: _Optional[int] = ..., ef: _Optional[int] = ..., min_similarity: _Optional[float] = ..., filter: _Optional[_Union[_observation_pb2.Filter, _Mapping]] = ..., at_least: _Optional[_Union[_observation_pb2.Token, _Mapping]] = ..., include_content: bool = ..., include_tags: bool = ..., include_embedding: bool = ..., exact: bool = ..., ranking: _Optional[_Union[_observation_pb2.Ranking, _Mapping]] = ..., oversample: _Optional[int] = ...) -> None: ...
 
 class RecallResponse(_message.Message):
     __slots__ = ["coverage", "elapsed_us", "hits"]

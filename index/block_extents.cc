@@ -1,4 +1,4 @@
-#include "index/slab.h"
+#include "index/block_extents.h"
 
 #include <sys/mman.h>
 
@@ -25,14 +25,12 @@ std::byte* ReserveAddresses(size_t bytes) {
 
 }  // namespace
 
-Slab::Slab(uint32_t dimension)
-    : dimension_(dimension),
-      stride_((dimension + 15) / 16 * 16),
-      block_bytes_(sizeof(Block) + size_t{kBlockRows} * stride_ * sizeof(float)) {
-  ENGRAM_CHECK(dimension >= 1 && dimension <= (1u << 24));
+BlockExtents::BlockExtents(size_t head_bytes, size_t row_bytes)
+    : head_bytes_(head_bytes), row_bytes_(row_bytes), block_bytes_(head_bytes + kBlockRows * row_bytes) {
+  ENGRAM_CHECK(block_bytes_ % 64 == 0);
 }
 
-Slab::~Slab() {
+BlockExtents::~BlockExtents() {
   for (uint32_t level = 0; level < kExtents; ++level) {
     if (std::byte* extent = extents_[level].load(std::memory_order_relaxed)) {
       ::munmap(extent, RoundUpToPages(ExtentBytes(level)));
@@ -40,7 +38,7 @@ Slab::~Slab() {
   }
 }
 
-void Slab::Reserve(Ordinal end) {
+void BlockExtents::Reserve(Ordinal end) {
   if (end == 0) return;
   for (uint32_t level = 0; level <= ExtentOf(end - 1).level; ++level) {
     if (extents_[level].load(std::memory_order_relaxed) != nullptr) continue;
@@ -48,27 +46,14 @@ void Slab::Reserve(Ordinal end) {
   }
 }
 
-float* Slab::BeginRow(Ordinal ordinal) {
-  std::byte* address = BlockAddress(ordinal);
-  const uint32_t lane = Lane(ordinal);
-  if (lane == 0) {
-    auto* block = new (address) Block;
-    for (uint32_t i = 0; i < kBlockRows; ++i) block->died_at[i].store(kLive, std::memory_order_relaxed);
-  }
-  return reinterpret_cast<float*>(address + sizeof(Block)) + size_t{lane} * stride_;
-}
-
-uint64_t Slab::resident_bytes() const {
-  const Ordinal size = this->size();
+uint64_t BlockExtents::ResidentBytes(Ordinal size) const {
   uint64_t bytes = 0;
   for (uint32_t level = 0; level < kExtents; ++level) {
     const uint64_t first = ((uint64_t{1} << level) - 1) * kChunkRows;
     if (size <= first) break;
     const uint64_t rows = std::min<uint64_t>(size - first, uint64_t{kChunkRows} << level);
     const uint64_t rest = rows % kBlockRows;
-    const uint64_t used =
-        rows / kBlockRows * block_bytes_ + (rest == 0 ? 0 : sizeof(Block) + rest * stride_ * sizeof(float));
-    bytes += RoundUpToPages(used);
+    bytes += RoundUpToPages(rows / kBlockRows * block_bytes_ + (rest == 0 ? 0 : head_bytes_ + rest * row_bytes_));
   }
   return bytes;
 }

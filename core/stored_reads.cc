@@ -1,0 +1,33 @@
+#include "core/stored_reads.h"
+
+#include <limits>
+
+#include "index/space_index.h"
+
+namespace engram {
+
+absl::StatusOr<const StoredObservation*> StoredReads::Get(Ordinal ordinal) const {
+  const auto [at, fresh] = read_.try_emplace(ordinal);
+  Entry& entry = at->second;
+  if (fresh) {
+    entry.status = journal_->Read(records_->Address(ordinal), &entry.observation);
+    if (absl::IsNotFound(entry.status)) ++gone_;
+  }
+  ENGRAM_RETURN_IF_ERROR(entry.status);
+  return &entry.observation;
+}
+
+void StoredReads::Read(std::span<const Ordinal> ordinals, float* rows) const {
+  for (const Ordinal ordinal : ordinals) {
+    const std::span<float> row(rows, dimension_);
+    rows += dimension_;
+    const absl::StatusOr<const StoredObservation*> stored = Get(ordinal);
+    if (stored.ok() && (*stored)->observation.embedding.dimension == dimension_) {
+      WidenVector((*stored)->observation.embedding, row);
+    } else {
+      row[0] = std::numeric_limits<float>::quiet_NaN();
+    }
+  }
+}
+
+}  // namespace engram

@@ -1,0 +1,234 @@
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "index/code_graph_nodes.h"
+
+namespace engram {
+namespace {
+
+// Nodes that are opened together: their links and what those lead to are fetched from memory at the same time.
+constexpr uint32_t kTogether = 4;
+
+// Distances in bits are small integers as they are.
+class BitRuler {
+ public:
+  BitRuler(const CodeDistance& distance, const CodePoint& query) : distance_(distance), query_(query) {}
+
+  static constexpr bool kExact = false;
+  uint32_t buckets() const { return distance_.most_bits() + 1; }
+  // Of the first `count` nodes of room.fresh.
+  void Compare(size_t count, WalkRoom& room) const {
+    for (size_t i = 0; i < count; ++i) room.bits[i] = distance_.FetchBits(room.fresh[i]);
+    distance_.BitsFetched(query_, {room.bits.data(), count}, room.distances.data());
+  }
+  void Opened(float) const {}
+  void Adjust(BucketQueue&) const {}
+
+ private:
+  const CodeDistance& distance_;
+  const CodePoint& query_;
+};
+
+// Distances by bytes are divided into as many steps as matter: from a little below the closest node to the farthest that
+// is kept. Both come closer as the walk goes on, and then the steps are made finer.
+class ByteRuler {
+ public:
+  ByteRuler(const CodeDistance& distance, const CodePoint& query, float longest) : distance_(distance), query_(query) {
+    const CodeDistance::Span span = distance.SpanFrom(query, longest);
+    Divide(span.least, span.width);
+  }
+
+  static constexpr bool kExact = true;
+  uint32_t buckets() const { return kSteps; }
+  void Compare(size_t count, WalkRoom& room) const {
+    for (size_t i = 0; i < count; ++i) room.blocks[i] = distance_.Fetch(room.fresh[i]);
+    distance_.BetweenFetched(query_, {room.fresh.data(), count}, room.blocks.data(), room.exact.data());
+    for (size_t i = 0; i < count; ++i) room.distances[i] = StepOf(room.exact[i]);
+  }
+  void Opened(float exact) { closest_ = std::min(closest_, exact); }
+  void Adjust(BucketQueue& queue) {
+    if (!queue.full()) return;
+    if (settled_ && closest_ >= least_ && queue.limit() >= kSteps * 2 / 5) return;
+    const float farthest = least_ + static_cast<float>(queue.limit() + 1) * step_;
+    const float width = farthest - closest_;
+    // Neither where all are equally far, nor where binary32 has no finer steps.
+    const bool finer = width > 0 && width * 1.25f / kSteps < step_ && closest_ - width / 4 < closest_;
+    settled_ = true;
+    if (!finer && closest_ >= least_) return;
+    Divide(closest_ - width / 4, std::max(width, std::numeric_limits<float>::min()) * 1.25f);
+    queue.Recount([this](float exact) { return StepOf(exact); });
+  }
+
+ private:
+  static constexpr uint32_t kSteps = 1024;
+
+  void Divide(float least, float width) {
+    least_ = least;
+    step_ = width / kSteps;
+    per_step_ = step_ > 0 ? 1 / step_ : 0;
+  }
+  uint32_t StepOf(float exact) const {
+    // Two instructions and no branch; what is no number becomes 0.
+    float steps = (exact - least_) * per_step_;
+    steps = steps > 0 ? steps : 0;
+    steps = steps < kSteps - 1 ? steps : kSteps - 1;
+    return static_cast<uint32_t>(static_cast<int32_t>(steps));
+  }
+
+  const CodeDistance& distance_;
+  const CodePoint& query_;
+  float least_ = 0;
+  float step_ = 0;
+  float per_step_ = 0;
+  float closest_ = CodeDistance::kFarthest;
+  bool settled_ = false;
+};
+
+}  // namespace
+
+Ordinal CodeGraph::Nodes::Descend(const CodePoint& query, Entry entry, uint32_t level, WalkRoom& room,
+                                  uint64_t* compared) const {
+  if (entry.level <= static_cast<int32_t>(level)) return entry.node;
+  room.Reserve(links_.MostLinks(1));
+  // Bits are compared as binary32 too, which holds them exactly.
+  const auto compare = [&](std::span<const Ordinal> nodes) {
+    *compared += nodes.size();
+    if (!distance_.bits()) return distance_.BetweenMany(query, nodes, room.exact.data());
+    for (size_t i = 0; i < nodes.size(); ++i) room.bits[i] = distance_.FetchBits(nodes[i]);
+    distance_.BitsFetched(query, {room.bits.data(), nodes.size()}, room.distances.data());
+    std::copy_n(room.distances.begin(), nodes.size(), room.exact.begin());
+  };
+  Ordinal closest = entry.node;
+  compare({&closest, 1});
+  float least = room.exact[0];
+  for (auto at = static_cast<uint32_t>(entry.level); at > level; --at) {
+    for (bool moved = true; moved;) {
+      moved = false;
+      const LinkTable::List list = links_.ListOf(closest, at);
+      const uint32_t count = list.count();
+      for (uint32_t i = 0; i < count; ++i) room.fresh[i] = list.id(i);
+      compare({room.fresh.data(), count});
+      for (uint32_t i = 0; i < count; ++i) {
+        if (room.exact[i] >= least) continue;
+        least = room.exact[i];
+        closest = room.fresh[i];
+        moved = true;
+      }
+    }
+  }
+  return closest;
+}
+
+template <typename Ruler>
+bool CodeGraph::Nodes::WalkBy(Ruler& ruler, Ordinal entry, const Wanted& wanted, WalkRoom& room,
+                              uint64_t* compared) const {
+  room.Reserve(size_t{kTogether} * links_.MostLinks(wanted.level));
+  Ordinal* const fresh = room.fresh.data();
+  MetNodes& met = room.met;
+  BucketQueue& queue = room.queue;
+  met.Begin(links_.end());
+  queue.Reset(ruler.buckets(), wanted.ef, wanted.most);
+  const uint64_t most_compared = wanted.scope == nullptr ? UINT64_MAX : wanted.scope->most_compared;
+
+  const auto meet = [&](size_t count) {
+    ruler.Compare(count, room);
+    if ((*compared += count) > most_compared) return false;
+    // Without a branch that nobody can predict; then the few that improve the walk.
+    const uint32_t limit = queue.limit();
+    size_t close = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t distance = room.distances[i];
+      fresh[close] = fresh[i];
+      room.distances[close] = distance;
+      if constexpr (Ruler::kExact) room.exact[close] = room.exact[i];
+      close += distance < limit;
+    }
+    if (wanted.scope != nullptr) {
+      for (size_t i = 0; i < close; ++i) distance_.PrefetchDiedAt(fresh[i]);
+    }
+    for (size_t i = 0; i < close; ++i) {
+      if (room.distances[i] >= queue.limit()) continue;
+      const bool kept = wanted.scope == nullptr || InScope(fresh[i], *wanted.scope);
+      const float exact = Ruler::kExact ? room.exact[i] : 0;
+      queue.Push(fresh[i], room.distances[i], exact, kept);
+      ruler.Opened(exact);
+    }
+    ruler.Adjust(queue);
+    return true;
+  };
+
+  met.Meet(entry);
+  fresh[0] = entry;
+  if (!meet(1)) return false;
+  for (;;) {
+    std::array<Ordinal, kTogether> opened;
+    uint32_t open = 0;
+    for (; open < kTogether && (opened[open] = queue.Pop()) != kNoOrdinal; ++open) links_.Prefetch(opened[open]);
+    if (open == 0) break;
+    size_t links = 0;
+    for (uint32_t i = 0; i < open; ++i) {
+      const LinkTable::List list = links_.ListOf(opened[i], wanted.level);
+      const uint32_t count = list.count();
+      for (uint32_t j = 0; j < count; ++j) {
+        const Ordinal node = list.id(j);
+        if (node >= met.end()) [[unlikely]] continue;
+        met.Prefetch(node);
+        fresh[links++] = node;
+      }
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < links; ++i) {
+      const Ordinal node = fresh[i];
+      fresh[count] = node;
+      count += met.Meet(node);
+    }
+    if (!meet(count)) return false;
+  }
+
+  room.pool.clear();
+  queue.ForEachBest([&room](Ordinal node, float exact) { room.pool.push_back({exact, node}); });
+  return true;
+}
+
+bool CodeGraph::Nodes::WalkLevel(const CodePoint& query, Ordinal entry, const Wanted& wanted, WalkRoom& room,
+                                 uint64_t* compared) const {
+  if (distance_.bits()) {
+    BitRuler ruler(distance_, query);
+    if (!WalkBy(ruler, entry, wanted, room, compared)) return false;
+    room.Reserve(room.pool.size());
+    for (size_t i = 0; i < room.pool.size(); ++i) room.fresh[i] = room.pool[i].node;
+    distance_.BetweenMany(query, {room.fresh.data(), room.pool.size()}, room.exact.data());
+    for (size_t i = 0; i < room.pool.size(); ++i) room.pool[i].distance = room.exact[i];
+    *compared += room.pool.size();
+  } else {
+    ByteRuler ruler(distance_, query, longest_.load(std::memory_order_relaxed));
+    if (!WalkBy(ruler, entry, wanted, room, compared)) return false;
+  }
+  std::sort(room.pool.begin(), room.pool.end(), Closer);
+  return true;
+}
+
+std::optional<CodeGraph::Walk> CodeGraph::Nodes::Search(const CodePoint& query, uint32_t ef, const Scope& scope) const {
+  Walk walk;
+  const Entry entry = entry_.load(std::memory_order_acquire);
+  if (entry.node == kNoOrdinal) return walk;
+  const WalkRooms::Lease room = rooms_.Take();
+  const Ordinal closest = Descend(query, entry, 0, *room, &walk.compared);
+  // Bits rank roughly: some of the best by bytes are farther back. To rank one more by bytes costs a tenth of opening it.
+  const uint32_t width = std::min(ef, UINT32_MAX / 4);
+  const uint32_t wide = distance_.bits() ? width + width / 2 : width;
+  const uint32_t most = distance_.bits() ? 3 * width : width;
+  if (!WalkLevel(query, closest, {.level = 0, .ef = wide, .most = most, .scope = &scope}, *room, &walk.compared)) {
+    return std::nullopt;
+  }
+  walk.found.resize(std::min<size_t>(ef, room->pool.size()));
+  for (size_t i = 0; i < walk.found.size(); ++i) {
+    walk.found[i] = {room->pool[i].node, distance_.SimilarityOf(room->pool[i].distance)};
+  }
+  return walk;
+}
+
+}  // namespace engram

@@ -1,0 +1,358 @@
+#include "index/code_scan.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "index/code_similarity.h"
+
+namespace engram {
+namespace {
+
+constexpr uint32_t kRows = CodeSlab::kBlockRows;
+constexpr uint32_t kAllRows = (1u << kRows) - 1;
+
+// Calls block(base, lanes) for the blocks that the scope touches; `lanes` has a bit for each ordinal within it.
+template <class Body>
+void ForEachBlock(const ScanScope& scope, const Body& body) {
+  for (uint64_t at = scope.begin; at < scope.end;) {
+    const auto base = static_cast<Ordinal>(at - at % kRows);
+    const uint32_t to = std::min<uint32_t>(kRows, scope.end - base);
+    body(base, ((1u << to) - 1) & ~((1u << (at - base)) - 1));
+    at = uint64_t{base} + kRows;
+  }
+}
+
+template <class Body>
+void ForEachLane(uint32_t lanes, const Body& body) {
+  for (; lanes != 0; lanes &= lanes - 1) body(static_cast<uint32_t>(std::countr_zero(lanes)));
+}
+
+bool Wanted(const VersionColumns& columns, Ordinal base, uint32_t lane, const ScanScope& scope) {
+  return columns.LiveIn(lane, scope.visible) && (scope.filter == nullptr || scope.filter->Matches(base + lane));
+}
+
+uint32_t LiveLanes(const VersionColumns& columns, uint32_t lanes, Ordinal visible) {
+  uint32_t live = 0;
+  ForEachLane(lanes, [&](uint32_t lane) { live |= uint32_t{columns.LiveIn(lane, visible)} << lane; });
+  return live;
+}
+
+void PrefetchCode(const CodeSlab& slab, Ordinal ordinal) {
+  const int8_t* const code = slab.Code(ordinal);
+  for (uint32_t at = 0; at < slab.stride(); at += 64) __builtin_prefetch(code + at);
+  const CodeSlab::Block& block = slab.BlockOf(ordinal);
+  __builtin_prefetch(&block.scale);
+  if (slab.coder().metric() != Metric::kCosine) __builtin_prefetch(&block.squares);
+}
+
+// As ForEachBlock; with a filter only for the blocks and lanes of its matches, which may take several calls for a block.
+template <class Body>
+void ForEachMatch(const CodeSlab& slab, const ScanScope& scope, const Body& body) {
+  if (scope.filter == nullptr) return ForEachBlock(scope, body);
+  constexpr size_t kStep = 256;
+  constexpr size_t kAhead = 8;
+  std::array<Ordinal, kStep> listed;
+  Ordinal from = scope.begin;
+  for (size_t count = kStep; count == kStep;) {
+    count = scope.filter->List(from, scope.end, listed);
+    for (size_t i = 0; i < count;) {
+      const Ordinal base = listed[i] - CodeSlab::Lane(listed[i]);
+      uint32_t lanes = 0;
+      for (; i < count && listed[i] - base < kRows; ++i) {
+        lanes |= 1u << (listed[i] - base);
+        // Where many follow one another the processor foresees them itself.
+        if (i + kAhead < count && listed[i + kAhead] - listed[i] > kAhead) {
+          __builtin_prefetch(&slab.Versions(listed[i + kAhead]).died_at);
+          PrefetchCode(slab, listed[i + kAhead]);
+        }
+      }
+      body(base, lanes);
+    }
+    if (count != 0) from = listed[count - 1] + 1;
+  }
+}
+
+// What looks good by its bits.
+struct Promising {
+  float score;
+  Ordinal ordinal;
+};
+bool Better(const Promising& a, const Promising& b) {
+  return a.score != b.score ? a.score > b.score : a.ordinal < b.ordinal;
+}
+
+// Compares bytes, wherever they lie.
+void EstimateEach(const CodeSlab& slab, const CodeQuery& query, std::span<const Promising> some,
+                  std::vector<SearchHit>& estimates) {
+  const CodeKernels& kernels = slab.coder().kernels();
+  const CodeSimilarity similarity(slab.coder().metric());
+  constexpr size_t kStep = 4;
+  constexpr size_t kAhead = 12;
+  for (size_t i = 0; i < std::min(kAhead, some.size()); ++i) PrefetchCode(slab, some[i].ordinal);
+  for (size_t at = 0; at < some.size(); at += kStep) {
+    for (size_t i = at + kAhead; i < std::min(at + kAhead + kStep, some.size()); ++i) {
+      PrefetchCode(slab, some[i].ordinal);
+    }
+    const size_t count = std::min(kStep, some.size() - at);
+    std::array<const int8_t*, kStep> codes;
+    // Where fewer than four are left the last one is compared again.
+    for (size_t i = 0; i < kStep; ++i) codes[i] = slab.Code(some[at + std::min(i, count - 1)].ordinal);
+    std::array<int32_t, kStep> dots;
+    kernels.dot_four(query.code(), codes.data(), slab.stride(), dots.data());
+    for (size_t i = 0; i < count; ++i) {
+      const Ordinal ordinal = some[at + i].ordinal;
+      const CodeSlab::Block& block = slab.BlockOf(ordinal);
+      const uint32_t lane = CodeSlab::Lane(ordinal);
+      estimates.push_back({ordinal, similarity.Estimate(dots[i], query.columns().scale, query.columns().squares,
+                                                        block.scale[lane], block.squares[lane])});
+    }
+  }
+}
+
+// Whether a vector as similar as the `wanted`-th best has a score above `floor`, its bits being a little unlucky. Of
+// two vectors with the cosine c, 2 / pi * asin(c) more of the bits agree than differ, give or take their number's root.
+bool FindsTheBest(std::vector<SearchHit>& estimates, uint32_t wanted, float elements, float floor) {
+  constexpr float kFactor = 1.2533f;    // sqrt(pi / 2), the factor of a vector that is spread as usual.
+  constexpr float kDeviations = 1.65f;  // Less lucky is one in twenty.
+  if (estimates.size() < wanted) return false;
+  std::nth_element(estimates.begin(), estimates.begin() + wanted - 1, estimates.end(),
+                   [](const SearchHit& a, const SearchHit& b) { return a.similarity > b.similarity; });
+  const float agreement = elements * std::asin(estimates[wanted - 1].similarity) * 0.63662f;
+  return kFactor * (agreement - kDeviations * std::sqrt(elements)) >= floor;
+}
+
+}  // namespace
+
+uint64_t ScanCodes(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, TopK& top) {
+  const CodeKernels& kernels = slab.coder().kernels();
+  const CodeSimilarity similarity(slab.coder().metric());
+  const CodeColumns& own = query.columns();
+  const size_t stride = slab.stride();
+  std::array<int32_t, kRows> dots;
+  uint64_t compared = 0;
+  ForEachMatch(slab, scope, [&](Ordinal base, uint32_t lanes) {
+    const CodeSlab::Block& block = slab.BlockOf(base);
+    const uint32_t wanted = LiveLanes(block, lanes, scope.visible);
+    if (wanted == 0) return;
+    const int8_t* const rows = slab.Code(base);
+    if (wanted == kAllRows) {
+      kernels.dot_rows(query.code(), rows, stride, kRows, dots.data());
+    } else {
+      ForEachLane(wanted, [&](uint32_t lane) { dots[lane] = kernels.dot(query.code(), rows + lane * stride, stride); });
+    }
+    compared += static_cast<uint64_t>(std::popcount(wanted));
+    const float floor = top.floor();
+    ForEachLane(wanted, [&](uint32_t lane) {
+      const float estimate =
+          similarity.Estimate(dots[lane], own.scale, own.squares, block.scale[lane], block.squares[lane]);
+      if (estimate >= floor) top.Offer({base + lane, estimate});
+    });
+  });
+  return compared;
+}
+
+bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t keep, uint32_t wanted,
+              TopK& top) {
+  const CodeKernels& kernels = slab.coder().kernels();
+  const uint32_t words = slab.bit_words();
+  const auto elements = static_cast<float>(words * 64);
+
+  // Twice as many as are kept; the worse half goes whenever it is full, and raises what gets in.
+  std::vector<Promising> promising;
+  promising.reserve(std::min<uint64_t>(2 * uint64_t{keep}, scope.end - scope.begin) + kRows);
+  float floor = -std::numeric_limits<float>::infinity();
+  // What is live is known by other memory than the bits, so that is looked up for many at once, and asked for ahead.
+  size_t checked = 0;
+  const auto prune = [&] {
+    constexpr size_t kAhead = 16;
+    size_t kept = checked;
+    for (size_t i = checked; i < promising.size(); ++i) {
+      if (i + kAhead < promising.size()) {
+        const Ordinal later = promising[i + kAhead].ordinal;
+        __builtin_prefetch(&slab.Versions(later).died_at[CodeSlab::Lane(later)]);
+      }
+      const Ordinal ordinal = promising[i].ordinal;
+      const uint32_t lane = CodeSlab::Lane(ordinal);
+      if (Wanted(slab.Versions(ordinal), ordinal - lane, lane, scope)) promising[kept++] = promising[i];
+    }
+    promising.resize(kept);
+    if (kept > keep) {
+      std::nth_element(promising.begin(), promising.begin() + keep - 1, promising.end(), Better);
+      promising.resize(keep);
+      floor = promising.back().score;
+    }
+    checked = promising.size();
+  };
+
+  std::array<uint32_t, kRows> distances{};
+  std::array<float, kRows> scores;
+  std::array<float, kRows> some_factors{};
+  // Scores a block and returns the lanes that reach the floor.
+  const auto reaching = [&](Ordinal base, uint32_t lanes) {
+    const auto rows = static_cast<uint32_t>(32 - std::countl_zero(lanes));
+    kernels.hamming_rows(query.bits(), slab.Bits(base), words, rows, distances.data());
+    const float* factors = slab.BitBlockOf(base).factor.data();
+    if (rows != kRows) {
+      // The writer may be at work on the others.
+      std::copy_n(factors, rows, some_factors.data());
+      factors = some_factors.data();
+    }
+    return lanes & kernels.bit_scores(distances.data(), factors, elements, floor, scores.data());
+  };
+  const auto collect = [&] {
+    ForEachBlock(scope, [&](Ordinal base, uint32_t lanes) {
+      ForEachLane(reaching(base, lanes), [&](uint32_t lane) { promising.push_back({scores[lane], base + lane}); });
+      if (promising.size() >= 2 * uint64_t{keep}) prune();
+    });
+    prune();
+  };
+
+  // Most of what is promising at the beginning is not at the end. One block in sixteen tells with which score about
+  // one and a half times as many as are kept will be found, and where many of those are dead, it begins anew.
+  constexpr uint32_t kSample = 16;
+  if (scope.end - scope.begin >= kSample * uint64_t{keep}) {
+    std::vector<float> sample;
+    for (uint64_t at = scope.begin; at < scope.end; at += kSample * kRows) {
+      const auto base = static_cast<Ordinal>(at - at % kRows);
+      if (base < scope.begin || base + kRows > scope.end) continue;
+      reaching(base, kAllRows);
+      sample.insert(sample.end(), scores.begin(), scores.end());
+    }
+    const size_t rank = std::min<size_t>(sample.size() - 1, keep / kSample * 3 / 2);
+    std::nth_element(sample.begin(), sample.begin() + static_cast<ptrdiff_t>(rank), sample.end(), std::greater<>());
+    floor = sample[rank];
+  }
+  collect();
+  if (promising.size() < keep && floor != -std::numeric_limits<float>::infinity()) {
+    promising.clear();
+    checked = 0;
+    floor = -std::numeric_limits<float>::infinity();
+    collect();
+  }
+
+  // The best first, a few at a time, until the others cannot matter: to look at one costs as much as ten in a row.
+  std::sort(promising.begin(), promising.end(), Better);
+  std::vector<SearchHit> estimates;
+  estimates.reserve(promising.size());
+  constexpr size_t kTurn = 128;
+  bool enough = false;
+  for (size_t at = 0; at < promising.size() && !enough; at += kTurn) {
+    const std::span<const Promising> rest = std::span<const Promising>(promising).subspan(at);
+    EstimateEach(slab, query, rest.first(std::min(kTurn, rest.size())), estimates);
+    enough = wanted != 0 && FindsTheBest(estimates, wanted, elements, rest.size() > kTurn ? rest[kTurn].score : floor);
+  }
+  // Without a floor none was left out.
+  const bool all = floor == -std::numeric_limits<float>::infinity();
+  if (!enough && !all && wanted != 0) return false;
+  for (const SearchHit& hit : estimates) top.Offer(hit);
+  return true;
+}
+
+uint32_t KeepByBits(uint64_t length, uint32_t wanted) {
+  constexpr uint64_t kLeast = 1600;
+  // One in a thousand of a long scan.
+  const uint64_t keep = std::max({kLeast, length / 1000, uint64_t{wanted} * 16});
+  return static_cast<uint32_t>(std::min<uint64_t>(keep, UINT32_MAX / 4));
+}
+
+uint64_t ScanQuickly(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top) {
+  ScanScope by_bits = scope;
+  by_bits.end = std::min(scope.end, slab.bits_through());
+  const uint64_t length = by_bits.end > scope.begin ? by_bits.end - scope.begin : 0;
+  const uint32_t keep = KeepByBits(length, wanted);
+  // To look at the bytes of a match costs as much as the bits of four.
+  const bool many_match = scope.filter == nullptr || scope.filter->estimate() > length / 4;
+  if (!slab.bits() || length < 5 * uint64_t{keep} || !many_match ||
+      !ScanBits(slab, query, by_bits, keep, wanted, top)) {
+    return ScanCodes(slab, query, scope, top);
+  }
+  ScanScope rest = scope;
+  rest.begin = by_bits.end;
+  return length + ScanCodes(slab, query, rest, top);
+}
+
+namespace {
+
+struct Candidates {
+  std::vector<Candidate> all;
+  uint64_t compared = 0;
+};
+
+// Without `rule_out` everything in the scope.
+Candidates FindCandidates(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t k,
+                          bool rule_out) {
+  constexpr size_t kFirstPrune = 1024;
+  const CodeKernels& kernels = slab.coder().kernels();
+  const CodeSimilarity similarity(slab.coder().metric());
+  const size_t stride = slab.stride();
+  const uint64_t most = scope.end > scope.begin ? scope.end - scope.begin : 0;
+
+  Candidates result;
+  std::vector<Candidate>& candidates = result.all;
+  // At least k are as good as the worst of these.
+  TopK lows(k, most);
+  size_t prune_at = std::max<size_t>(kFirstPrune, 4 * std::min<uint64_t>(k, most));
+  const auto prune = [&] {
+    if (!rule_out) return;
+    const float floor = lows.floor();
+    std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.high < floor; });
+    prune_at = std::max(prune_at, 2 * candidates.size());
+  };
+  std::array<float, kRows> dots;
+  ForEachMatch(slab, scope, [&](Ordinal base, uint32_t lanes) {
+    const CodeSlab::Block& block = slab.BlockOf(base);
+    const uint32_t wanted = LiveLanes(block, lanes, scope.visible);
+    if (wanted == 0) return;
+    const int8_t* const rows = slab.Code(base);
+    if (wanted == kAllRows) {
+      kernels.dot_float_rows(query.floats(), rows, stride, kRows, dots.data());
+    } else {
+      ForEachLane(wanted, [&](uint32_t lane) {
+        kernels.dot_float_rows(query.floats(), rows + lane * stride, stride, 1, &dots[lane]);
+      });
+    }
+    result.compared += static_cast<uint64_t>(std::popcount(wanted));
+    ForEachLane(wanted, [&](uint32_t lane) {
+      const SimilarityBounds bounds =
+          similarity.Bound(query, dots[lane], block.scale[lane], block.residual[lane], block.squares[lane]);
+      if (rule_out && bounds.high < lows.floor()) return;
+      lows.Offer({base + lane, bounds.low});
+      candidates.push_back({bounds.high, base + lane});
+    });
+    if (candidates.size() >= prune_at) prune();
+  });
+  prune();
+  return result;
+}
+
+}  // namespace
+
+ExactScan ScanExact(const CodeSlab& slab, std::span<const float> vector, const ScanScope& scope, uint32_t k,
+                    const VectorSource& source) {
+  const CodeQuery query(slab.coder(), vector);
+  ExactScan result;
+  for (const bool rule_out : {true, false}) {
+    auto [candidates, compared] = FindCandidates(slab, query, scope, k, rule_out);
+    static_cast<Reranked&>(result) = RerankBest(slab.coder().metric(), vector, source, candidates, k);
+    result.compared = compared;
+    // What cannot be read may have ruled out what can be: then again, with everything.
+    if (result.unreadable == 0) break;
+  }
+  return result;
+}
+
+Candidate BoundedCandidate(const CodeSlab& slab, const CodeQuery& query, Ordinal ordinal) {
+  float dot = 0;
+  slab.coder().kernels().dot_float_rows(query.floats(), slab.Code(ordinal), slab.stride(), 1, &dot);
+  const CodeSlab::Block& block = slab.BlockOf(ordinal);
+  const uint32_t lane = CodeSlab::Lane(ordinal);
+  const SimilarityBounds bounds = CodeSimilarity(slab.coder().metric())
+                                      .Bound(query, dot, block.scale[lane], block.residual[lane], block.squares[lane]);
+  return {bounds.high, ordinal};
+}
+
+}  // namespace engram

@@ -1,0 +1,164 @@
+// What a walk over a graph needs room for: the nodes it has met, its queue, and lists in passing.
+//
+// Threads:   WalkRooms from any; a room belongs to one walk at a time.
+// Ownership: WalkRooms owns the rooms; a lease gives its room back however the walk ends.
+// Blocking:  for the moment a room is taken or given back.
+// Errors:    std::bad_alloc leaves Take.
+// Why:       a walk must not pay for clearing as many tags as there are nodes, nor for allocating.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/base/types.h"
+#include "index/bucket_queue.h"
+#include "index/code_distance.h"
+#include "index/link_table.h"
+
+namespace engram {
+
+// Which nodes a walk has met: each has the number of the last walk that met it.
+class MetNodes {
+ public:
+  // Forgets all, and makes room for nodes below `end`.
+  void Begin(Ordinal end) {
+    if (end > end_) {
+      // By half more, so that a growing graph does not do this for each walk. Zeroed pages cost nothing until touched.
+      const uint64_t room = std::min<uint64_t>(uint64_t{end} + end / 2 + 1024, UINT32_MAX);
+      auto* const tags = static_cast<uint16_t*>(std::calloc(room, sizeof(uint16_t)));
+      if (tags == nullptr) throw std::bad_alloc();
+      tags_.reset(tags);
+      end_ = static_cast<Ordinal>(room);
+      walk_ = 0;
+    }
+    if (++walk_ == 0) {
+      std::fill_n(tags_.get(), end_, uint16_t{0});
+      walk_ = 1;
+    }
+  }
+
+  // Nodes from here on appeared after the walk began, which passes them over.
+  Ordinal end() const { return end_; }
+  void Prefetch(Ordinal node) const { __builtin_prefetch(tags_.get() + node, 1); }
+  // True the first time. REQUIRES: node < end().
+  bool Meet(Ordinal node) { return std::exchange(tags_[node], walk_) != walk_; }
+
+  size_t resident_bytes() const { return size_t{end_} * sizeof(uint16_t); }
+
+ private:
+  struct Free {
+    void operator()(uint16_t* tags) const { std::free(tags); }
+  };
+  std::unique_ptr<uint16_t[], Free> tags_;
+  Ordinal end_ = 0;
+  uint16_t walk_ = 0;
+};
+
+struct WalkRoom {
+  MetNodes met;
+  BucketQueue queue;
+  std::vector<Ordinal> fresh;         // Met just now, to be compared.
+  std::vector<const CodeSlab::Block*> blocks;  // Where those lie, of a walk by bytes,
+  std::vector<const uint64_t*> bits;           // and of one by bits.
+  std::vector<uint32_t> distances;    // Of those, as the queue counts.
+  std::vector<float> exact;           // Of those.
+  std::vector<Neighbor> pool;         // What a walk came back with.
+  std::vector<Neighbor> crowd;        // A full list, to be pruned.
+  std::vector<Neighbor> chosen;       // What is left of a pool or a crowd.
+  std::vector<Neighbor> alike;        // What is left out for being the same as what was chosen.
+
+  struct Chosen {
+    std::vector<CodePoint> points;
+    std::vector<Ordinal> nodes;
+
+    void clear() {
+      points.clear();
+      nodes.clear();
+    }
+    void Reserve(size_t most) {
+      points.reserve(most);
+      nodes.reserve(most);
+    }
+  };
+  Chosen settled, unsettled;
+
+  // The links of a node that is inserted: of each level, its own on top first, a piece.
+  struct OwnList {
+    size_t begin, count, settled;
+  };
+  std::vector<Neighbor> own;
+  std::vector<OwnList> own_lists;
+
+  std::span<const Neighbor> OwnOf(size_t i) const {
+    return std::span(own).subspan(own_lists[i].begin, own_lists[i].count);
+  }
+
+  // Room for comparing as many as `most` nodes.
+  void Reserve(size_t most) {
+    if (fresh.size() >= most) return;
+    fresh.resize(most);
+    blocks.resize(most);
+    bits.resize(most);
+    distances.resize(most);
+    exact.resize(most);
+  }
+
+  size_t resident_bytes() const { return met.resident_bytes() + queue.resident_bytes(); }
+};
+
+class WalkRooms {
+ public:
+  class Lease {
+   public:
+    Lease(WalkRooms& rooms, std::unique_ptr<WalkRoom> room) : rooms_(rooms), room_(std::move(room)) {}
+    ~Lease() { rooms_.GiveBack(std::move(room_)); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    WalkRoom* operator->() const { return room_.get(); }
+    WalkRoom& operator*() const { return *room_; }
+
+   private:
+    WalkRooms& rooms_;
+    std::unique_ptr<WalkRoom> room_;
+  };
+
+  Lease Take() ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    if (free_.empty()) {
+      free_.reserve(++rooms_);  // For whoever gives it back, who must not fail.
+      return {*this, std::make_unique<WalkRoom>()};
+    }
+    std::unique_ptr<WalkRoom> room = std::move(free_.back());
+    free_.pop_back();
+    return {*this, std::move(room)};
+  }
+
+  // Of the rooms nobody is in.
+  uint64_t resident_bytes() const ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    uint64_t bytes = 0;
+    for (const auto& room : free_) bytes += room->resident_bytes();
+    return bytes;
+  }
+
+ private:
+  void GiveBack(std::unique_ptr<WalkRoom> room) ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    free_.push_back(std::move(room));
+  }
+
+  mutable Mutex mu_;
+  std::vector<std::unique_ptr<WalkRoom>> free_ ABSL_GUARDED_BY(mu_);
+  size_t rooms_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace engram

@@ -1,0 +1,173 @@
+// What linking costs and what the graph then finds, beside hnswlib as it comes on the same vectors in the same run.
+#include "loadtest/index_bench.h"
+
+#include <fmt/core.h>
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "index/code_graph.h"
+#include "index/code_query.h"
+#include "index/code_slab.h"
+#include "index/kernels.h"
+#include "tests/index/stock_hnswlib.h"
+
+namespace engram {
+namespace {
+
+struct Setup {
+  uint32_t dimension = 768;
+  uint32_t count = 20000;
+  uint32_t latent = 24;
+  uint32_t m = 16;
+  uint32_t threads = 1;
+  uint32_t queries = 300;
+  bool stock = true;
+  std::vector<uint32_t> efc = {96};
+};
+
+using Best = std::vector<std::pair<float, uint32_t>>;
+
+Best Top10(Best all) {
+  const size_t k = std::min<size_t>(10, all.size());
+  std::partial_sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(k), all.end());
+  all.resize(k);
+  return all;
+}
+
+class LinkBench {
+ public:
+  explicit LinkBench(const Setup& setup)
+      : setup_(setup), vectors_(17, setup.dimension, setup.latent, setup.count + setup.queries) {
+    for (uint32_t q = 0; q < setup.queries; ++q) {
+      truth_.push_back(vectors_.Closest(vectors_[setup.count + q], setup.count));
+    }
+    slab_.Reserve(setup.count);
+    const Stopwatch watch;
+    for (uint32_t i = 0; i < setup.count; ++i) slab_.Append(i, vectors_[i].data());
+    slab_.Publish(setup.count);
+    slab_.MakeBits(setup.count);
+    fmt::print("\n{}-d, {} vectors, latent {}, M {}: encoding {:.2f} us each\n", setup.dimension, setup.count,
+               setup.latent, setup.m, watch.Micros() / setup.count);
+    fmt::print("{:<22} {:>10} {:>7} {:>8}  recall@10 / us at ef 32, 64, 128, 256\n", "", "inserts/s", "ratio", "B/node");
+  }
+
+  void Run() {
+    if (setup_.stock) RunStock();
+    for (const uint32_t efc : setup_.efc) RunOurs(efc);
+  }
+
+ private:
+  float Distance(uint32_t query, uint32_t i) const {
+    return -BestKernels().dot(vectors_[setup_.count + query].data(), vectors_[i].data(), setup_.dimension);
+  }
+
+  template <typename Search>
+  void PrintRow(const std::string& name, double rate, double bytes, const Search& search) {
+    fmt::print("{:<22} {:>10.0f} {:>7.2f} {:>8.0f} ", name, rate, stock_rate_ > 0 ? rate / stock_rate_ : 0, bytes);
+    for (const uint32_t ef : {32u, 64u, 128u, 256u}) {
+      int found = 0;
+      double micros = 0;
+      for (uint32_t q = 0; q < setup_.queries; ++q) {
+        const Stopwatch watch;
+        const std::vector<uint32_t> best = search(q, ef);
+        micros += watch.Micros();
+        for (const uint32_t i : truth_[q]) found += std::find(best.begin(), best.end(), i) != best.end();
+      }
+      fmt::print(" {:.3f}/{:.0f}", found / (10.0 * setup_.queries), micros / setup_.queries);
+    }
+    fmt::print("\n");
+  }
+
+  void RunStock() {
+    testing::StockHnswlib stock(setup_.dimension, setup_.count, setup_.m, 200);
+    const Stopwatch watch;
+    for (uint32_t i = 0; i < setup_.count; ++i) stock.Add(vectors_[i].data(), i);
+    stock_rate_ = setup_.count * 1e6 / watch.Micros();
+    PrintRow("stock f32, 200", stock_rate_, 0, [&](uint32_t q, uint32_t ef) {
+      return stock.Search(vectors_[setup_.count + q].data(), 10, ef);
+    });
+  }
+
+  void RunOurs(uint32_t efc) {
+    CodeGraph graph(slab_, {.max_connections = setup_.m, .ef_construction = efc});
+    std::atomic<uint32_t> next{0};
+    std::vector<double> micros(setup_.threads);
+    {
+      std::vector<std::jthread> threads;
+      for (uint32_t t = 0; t < setup_.threads; ++t) {
+        threads.emplace_back([&, t] {
+          const Stopwatch watch;
+          for (uint32_t i = next++; i < setup_.count; i = next++) {
+            if (!graph.Insert(i)) std::abort();
+          }
+          micros[t] = watch.Micros();
+        });
+      }
+    }
+    // What the threads would do with a core each.
+    double rate = 0;
+    for (const double used : micros) rate += setup_.count * 1e6 / setup_.threads / used;
+    PrintRow(fmt::format("ours, {}, {} thread(s)", efc, setup_.threads), rate,
+             static_cast<double>(graph.resident_bytes()) / setup_.count, [&](uint32_t q, uint32_t ef) {
+               const CodeQuery query(slab_.coder(), vectors_[setup_.count + q]);
+               auto walk = graph.Search(query, ef, {.end = setup_.count, .visible = setup_.count});
+               auto& found = walk->found;
+               const size_t keep = std::min<size_t>(30, found.size());
+               std::partial_sort(found.begin(), found.begin() + static_cast<ptrdiff_t>(keep), found.end(),
+                                 [](const auto& a, const auto& b) { return a.similarity > b.similarity; });
+               Best exact;
+               for (size_t i = 0; i < keep; ++i) exact.emplace_back(Distance(q, found[i].ordinal), found[i].ordinal);
+               std::vector<uint32_t> best;
+               for (const auto& [distance, i] : Top10(std::move(exact))) best.push_back(i);
+               return best;
+             });
+  }
+
+  const Setup setup_;
+  const UnitVectors vectors_;
+  CodeSlab slab_{Metric::kCosine, setup_.dimension};
+  std::vector<std::vector<uint32_t>> truth_;
+  double stock_rate_ = 0;
+};
+
+}  // namespace
+
+int BenchLinks(std::span<const std::string_view> arguments) {
+  Setup setup;
+  const std::map<std::string_view, uint32_t*> numbers = {{"dimension", &setup.dimension}, {"count", &setup.count},
+                                                         {"latent", &setup.latent},       {"m", &setup.m},
+                                                         {"threads", &setup.threads},     {"queries", &setup.queries}};
+  for (const std::string_view argument : arguments) {
+    const size_t equals = std::min(argument.find('='), argument.size());
+    const std::string_view name = argument.substr(0, equals);
+    const std::string value(argument.substr(std::min(equals + 1, argument.size())));
+    if (const auto number = numbers.find(name); number != numbers.end()) {
+      *number->second = static_cast<uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
+    } else if (name == "stock") {
+      setup.stock = value != "0";
+    } else if (name == "efc") {
+      setup.efc.clear();
+      for (size_t at = 0; at < value.size();) {
+        const size_t comma = std::min(value.find(',', at), value.size());
+        setup.efc.push_back(static_cast<uint32_t>(std::strtoul(value.substr(at, comma - at).c_str(), nullptr, 10)));
+        at = comma + 1;
+      }
+    } else {
+      fmt::print(stderr, "not an argument of the link bench: {}\n", argument);
+      return 2;
+    }
+  }
+  LinkBench(setup).Run();
+  return 0;
+}
+
+}  // namespace engram
