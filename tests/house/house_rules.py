@@ -26,7 +26,7 @@ MAY_INCLUDE = [
 # Includes that only these files may have; a prefix ending in "/" stands for a folder.
 LIBRARY_FILES = {
     r"grpc|grpcpp|google/protobuf|engram/v1": ["server/", "clients/", "loadtest/", "tests/server/", "tests/clients/"],
-    r"hnswlib": ["index/graph_links.h", "tests/index/stock_hnswlib.cc"],
+    r"hnswlib": ["index/graph_links.h", "index/walk_room.h", "tests/index/stock_hnswlib.cc"],
     r"yaml-cpp": ["config/yaml_reader.cc"],
     r"tbb|oneapi": ["core/stream/tbb_executor.cc"],
     r"prometheus": ["server/metrics_exporter.cc"],
