@@ -8,12 +8,11 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
+#include <hnswlib/visited_list_pool.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <span>
 #include <utility>
 #include <vector>
@@ -26,41 +25,31 @@
 
 namespace engram {
 
-// Which nodes a walk has met: each has the number of the last walk that met it.
+// Which nodes a walk has met: each has the number of the last walk that met it. hnswlib's list of tags, which it has a new
+// one of when the graph has outgrown it.
 class MetNodes {
  public:
   // Forgets all, and makes room for nodes below `end`.
   void Begin(Ordinal end) {
-    if (end > end_) {
-      // By half more, so that a growing graph does not do this for each walk. Zeroed pages cost nothing until touched.
-      const uint64_t room = std::min<uint64_t>(uint64_t{end} + end / 2 + 1024, UINT32_MAX);
-      auto* const tags = static_cast<uint16_t*>(std::calloc(room, sizeof(uint16_t)));
-      if (tags == nullptr) throw std::bad_alloc();
-      tags_.reset(tags);
-      end_ = static_cast<Ordinal>(room);
-      walk_ = 0;
+    if (tags_ == nullptr || end > tags_->numelements) {
+      // By half more, so that a growing graph does not do this for each walk.
+      const uint64_t room = std::min<uint64_t>(uint64_t{end} + end / 2 + 1024, INT32_MAX);
+      tags_.reset();
+      tags_ = std::make_unique<hnswlib::VisitedList>(static_cast<int>(room));
     }
-    if (++walk_ == 0) {
-      std::fill_n(tags_.get(), end_, uint16_t{0});
-      walk_ = 1;
-    }
+    tags_->reset();
   }
 
   // Nodes from here on appeared after the walk began, which passes them over.
-  Ordinal end() const { return end_; }
-  void Prefetch(Ordinal node) const { __builtin_prefetch(tags_.get() + node, 1); }
+  Ordinal end() const { return tags_->numelements; }
+  void Prefetch(Ordinal node) const { __builtin_prefetch(tags_->mass + node, 1); }
   // True the first time. REQUIRES: node < end().
-  bool Meet(Ordinal node) { return std::exchange(tags_[node], walk_) != walk_; }
+  bool Meet(Ordinal node) { return std::exchange(tags_->mass[node], tags_->curV) != tags_->curV; }
 
-  size_t resident_bytes() const { return size_t{end_} * sizeof(uint16_t); }
+  size_t resident_bytes() const { return tags_ == nullptr ? 0 : size_t{tags_->numelements} * sizeof(hnswlib::vl_type); }
 
  private:
-  struct Free {
-    void operator()(uint16_t* tags) const { std::free(tags); }
-  };
-  std::unique_ptr<uint16_t[], Free> tags_;
-  Ordinal end_ = 0;
-  uint16_t walk_ = 0;
+  std::unique_ptr<hnswlib::VisitedList> tags_;
 };
 
 struct WalkRoom {
