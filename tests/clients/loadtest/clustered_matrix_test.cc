@@ -22,7 +22,7 @@ TEST(ClusteredSourceTest, ACueHasNeighboursCloserThanTheRest) {
   const ExactSearch exact(rows);
   for (size_t i = 0; i < cues.rows(); ++i) {
     const auto all = exact.Best(cues.row(i), rows.rows());
-    EXPECT_GT(all[0].similarity, 0.7);
+    EXPECT_GT(all[0].similarity, 0.8);
     EXPECT_LT(all[rows.rows() / 2].similarity, 0.5);
   }
 }
