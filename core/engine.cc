@@ -64,7 +64,7 @@ class EngineImpl final : public Engine {
         shaper_(&registry_, &log_, &watermarks_, deps.clock),
         forgetter_(&log_, deps.clock),
         ingest_(*settings, &log_, &watermarks_, deps.executor, deps.clock, deps.metrics),
-        canary_(deps.executor, deps.clock),
+        canary_(deps.executor, deps.clock, journal_.get()),
         recaller_(&ingest_, journal_.get(), deps.executor, deps.clock, &canary_),
         followers_(&recaller_, &ingest_, journal_.get(), deps.clock),
         janitor_(deps.clock, [this] { Housekeep().IgnoreError(); }),

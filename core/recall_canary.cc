@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/filter.h"
+#include "core/stored_reads.h"
 
 namespace engram {
 namespace {
@@ -66,6 +67,7 @@ void RecallCanary::Consider(const std::shared_ptr<Space>& space, const FilterSpe
   check->request = request;
   check->request.query = check->query;
   check->request.exact = true;
+  check->request.source = nullptr;  // The recall's own, which ends with it.
   check->view = view;
   check->found = found.hits;
   executor_->Submit(WorkClass::kLow, [this, check] {
@@ -86,6 +88,8 @@ void RecallCanary::Run(const Check& check) {
   if (request.filter != nullptr) {
     request.filter = &filter.emplace(check.filter, check.space->records(), index, check.view, check.due);
   }
+  const StoredReads reads(journal_, &check.space->records(), index.options().dimension);
+  request.source = index.options().keep_rows ? nullptr : &reads;
   std::vector<SearchHit> truth = index.Search(request, check.view).hits;
   for (const SearchHit& hit : check.found) {
     if (!index.Live(hit.ordinal, check.view)) truth.push_back(hit);

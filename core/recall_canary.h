@@ -4,7 +4,7 @@
 // is compared, and recall@k (the share of the true k that the answer had, before any ranking) goes to the space's
 // window and metrics. What was forgotten since the walk still counts for it.
 //
-// Threads:  Consider and Tune from any; a check runs on the executor's low class. Ownership: executor and clock outlive it;
+// Threads:  Consider and Tune from any; a check runs on the executor's low class. Ownership: executor, clock and journal outlive it;
 //           a check shares its space. Blocking: the destructor until the check under way has ended; Consider never.
 // Errors:   a check that runs out of memory is given up.
 // Why:      at most one check at a time, and after it nine times as long none: a tenth of a core behind everything else.
@@ -17,6 +17,7 @@
 #include "core/base/executor.h"
 #include "core/base/mutex.h"
 #include "core/engine.h"
+#include "core/journal/journal.h"
 #include "core/space.h"
 #include "index/space_index.h"
 
@@ -24,7 +25,8 @@ namespace engram {
 
 class RecallCanary {
  public:
-  RecallCanary(Executor* executor, Clock* clock) : executor_(executor), clock_(clock) {}
+  RecallCanary(Executor* executor, Clock* clock, const Journal* journal)
+      : executor_(executor), clock_(clock), journal_(journal) {}
   ~RecallCanary();
 
   // 0: no more checks.
@@ -43,6 +45,7 @@ class RecallCanary {
   // Constant after construction.
   Executor* const executor_;
   Clock* const clock_;
+  const Journal* const journal_;
   // Atomic: a knob, and recalls that could have been checked, which is what the choice is drawn from.
   std::atomic<double> rate_{0};
   std::atomic<uint64_t> considered_{0};

@@ -147,7 +147,7 @@ absl::StatusOr<std::unique_ptr<RecallFollow>> Followers::Open(const std::shared_
     return absl::OutOfRangeError(fmt::format("the journal ends at {}, the recall is to go on behind {}", last,
                                              std::max(after.through.position, after.partial_position)));
   }
-  ENGRAM_ASSIGN_OR_RETURN(std::vector<float> cue, recaller_->CueOf(*space, query, settings));
+  ENGRAM_ASSIGN_OR_RETURN(std::vector<float> cue, recaller_->CueOf(space, query, settings));
   return std::unique_ptr<RecallFollow>(new RecallFollow(this, space, query, std::move(cue), after));
 }
 

@@ -291,21 +291,22 @@ absl::StatusOr<GetAnswer> Recaller::Get(const std::shared_ptr<Space>& space, std
   return answer;
 }
 
-absl::StatusOr<std::vector<float>> Recaller::CueOf(const Space& space, const RecallQuery& query,
-                                                   const Settings& settings) const {
-  ENGRAM_RETURN_IF_ERROR(Check(space, query, settings));
+absl::StatusOr<std::vector<float>> Recaller::CueOf(const std::shared_ptr<Space>& space,
+                                                   const RecallQuery& query, const Settings& settings) const {
+  ENGRAM_RETURN_IF_ERROR(Check(*space, query, settings));
   std::vector<float> cue;
   if (query.id.empty()) {
     cue.resize(query.embedding.dimension);
     WidenVector(query.embedding, cue);
     return cue;
   }
-  const SpaceIndex* const index = space.index();
+  const SpaceIndex* const index = space->index();
   const std::optional<Ordinal> found = index == nullptr ? std::nullopt : index->Find(query.id, index->Pin());
-  if (!found || space.records().ExpiresAt(*found) <= clock_->WallMicros()) {
-    return absl::NotFoundError(fmt::format("there is no observation '{}' in space '{}'", query.id, space.name()));
+  if (!found || space->records().ExpiresAt(*found) <= clock_->WallMicros()) {
+    return absl::NotFoundError(fmt::format("there is no observation '{}' in space '{}'", query.id, space->name()));
   }
-  const std::span<const float> vector = index->VectorOf(*found);
+  Pin pin(journal_, space, DimensionOf(*space));
+  ENGRAM_ASSIGN_OR_RETURN(const std::span<const float> vector, pin.VectorOf(*found));
   cue.assign(vector.begin(), vector.end());
   return cue;
 }
@@ -335,12 +336,15 @@ Recaller::WindowAnswer Recaller::Compare(const std::shared_ptr<Space>& space, co
   request.exact = true;
   request.filter = &set;
   request.min_similarity = query.min_similarity;
-  std::vector<SearchHit> found = space->index()->Search(request, view).hits;
+  const auto pin = std::make_shared<Pin>(journal_, space, DimensionOf(*space));
+  if (!space->index()->options().keep_rows) request.source = &pin->reads;
+  SearchResult result = space->index()->Search(request, view);
+  std::vector<SearchHit>& found = result.hits;
   std::sort(found.begin(), found.end(), [](const SearchHit& a, const SearchHit& b) { return a.ordinal < b.ordinal; });
 
-  const auto pin = std::make_shared<Pin>();
-  pin->space = space;
   WindowAnswer answer;
+  // What is not in the journal any more has died meanwhile, as others did before they were looked at.
+  answer.unreadable = result.unreadable - std::min(result.unreadable, pin->reads.gone());
   answer.pin = pin;
   answer.done = ordinals.size();
   const RecordStore& records = space->records();
@@ -357,13 +361,12 @@ Recaller::WindowAnswer Recaller::Compare(const std::shared_ptr<Space>& space, co
     out.score = !query.ranking.enabled() ? hit.similarity
                                          : RankingScore(query.ranking, hit.similarity, records.ObservedAt(hit.ordinal),
                                                         records.Confidence(hit.ordinal), now_us);
-    const absl::Status read = ReadHit(*journal_, *pin, hit.ordinal, parts, out);
+    const absl::Status read = ReadHit(*pin, hit.ordinal, parts, out);
     if (read.ok()) {
       bytes += out.content.size() + out.embedding.size_bytes();
       continue;
     }
     answer.hits.pop_back();
-    // What is not in the journal any more has died meanwhile, as others did before they were looked at.
     if (!absl::IsNotFound(read)) ++answer.unreadable;
   }
   return answer;

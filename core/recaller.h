@@ -29,7 +29,8 @@ class Recaller {
   // --- for followers ---
 
   // What the query looks for, checked as a recall's.
-  absl::StatusOr<std::vector<float>> CueOf(const Space& space, const RecallQuery& query, const Settings& settings) const;
+  absl::StatusOr<std::vector<float>> CueOf(const std::shared_ptr<Space>& space, const RecallQuery& query,
+                                           const Settings& settings) const;
   struct WindowAnswer {
     std::vector<ObservationHit> hits;
     uint64_t unreadable = 0;

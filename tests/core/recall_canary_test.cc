@@ -47,7 +47,7 @@ class RecallCanaryTest : public ::testing::Test {
   SearchRequest request_;
   IndexView view_;
   SearchResult found_;
-  RecallCanary canary_{&executor_, &clock_};
+  RecallCanary canary_{&executor_, &clock_, nullptr};
 };
 
 TEST_F(RecallCanaryTest, MeasuresTheShareOfTheTrueHits) {
