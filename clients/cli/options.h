@@ -48,6 +48,7 @@ struct RecallOptions {
   std::optional<uint64_t> row;
   uint32_t k = 10;
   uint32_t ef = 0;
+  uint32_t oversample = 0;  // Of RecallRequest, not of the ranking.
   std::optional<float> min_similarity;
   v1::Ranking ranking;
   v1::Filter filter;

@@ -65,6 +65,7 @@ v1::RecallRequest RequestOf(const RecallOptions& options) {
   request.set_include_tags(options.tags);
   request.set_include_embedding(options.embedding);
   request.set_exact(options.exact);
+  request.set_oversample(options.oversample);
   return request;
 }
 
