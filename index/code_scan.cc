@@ -113,16 +113,21 @@ void EstimateEach(const CodeSlab& slab, const CodeQuery& query, std::span<const 
   }
 }
 
-// Whether a vector as similar as the `wanted`-th best has a score above `floor`, its bits being a little unlucky. Of
-// two vectors with the cosine c, 2 / pi * asin(c) more of the bits agree than differ, give or take their number's root.
-bool FindsTheBest(std::vector<SearchHit>& estimates, uint32_t wanted, float elements, float floor) {
+// The least score that a vector as similar as the `wanted`-th best of all of these has, its bits being a little unlucky;
+// without so many the least of all scores. Of two vectors with the cosine c, 2 / pi * asin(c) more of the bits agree than
+// differ, give or take their number's root.
+float ScoreThatMatters(std::span<const SearchHit> some, std::span<const SearchHit> others, uint32_t wanted,
+                       float elements) {
   constexpr float kFactor = 1.2533f;    // sqrt(pi / 2), the factor of a vector that is spread as usual.
   constexpr float kDeviations = 1.65f;  // Less lucky is one in twenty.
-  if (estimates.size() < wanted) return false;
-  std::nth_element(estimates.begin(), estimates.begin() + wanted - 1, estimates.end(),
-                   [](const SearchHit& a, const SearchHit& b) { return a.similarity > b.similarity; });
-  const float agreement = elements * std::asin(estimates[wanted - 1].similarity) * 0.63662f;
-  return kFactor * (agreement - kDeviations * std::sqrt(elements)) >= floor;
+  if (wanted == 0 || some.size() + others.size() < wanted) return -std::numeric_limits<float>::infinity();
+  std::vector<float> similarities;
+  similarities.reserve(some.size() + others.size());
+  for (const SearchHit& hit : some) similarities.push_back(hit.similarity);
+  for (const SearchHit& hit : others) similarities.push_back(hit.similarity);
+  std::nth_element(similarities.begin(), similarities.begin() + wanted - 1, similarities.end(), std::greater<>());
+  const float agreement = elements * std::asin(std::clamp(similarities[wanted - 1], -1.0f, 1.0f)) * 0.63662f;
+  return kFactor * (agreement - kDeviations * std::sqrt(elements));
 }
 
 }  // namespace
@@ -164,7 +169,9 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
   // Twice as many as are kept; the worse half goes whenever it is full, and raises what gets in.
   std::vector<Promising> promising;
   promising.reserve(std::min<uint64_t>(2 * uint64_t{keep}, scope.end - scope.begin) + kRows);
-  float floor = -std::numeric_limits<float>::infinity();
+  // What is found already may be so good that little of this scan matters.
+  const float least = ScoreThatMatters(top.hits(), {}, wanted, elements);
+  float floor = least;
   // What is live is known by other memory than the bits, so that is looked up for many at once, and asked for ahead.
   size_t checked = 0;
   const auto prune = [&] {
@@ -214,7 +221,7 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
   // Most of what is promising at the beginning is not at the end. One block in sixteen tells with which score about
   // one and a half times as many as are kept will be found, and where many of those are dead, it begins anew.
   constexpr uint32_t kSample = 16;
-  if (scope.end - scope.begin >= kSample * uint64_t{keep}) {
+  if (std::isinf(least) && scope.end - scope.begin >= kSample * uint64_t{keep}) {
     std::vector<float> sample;
     for (uint64_t at = scope.begin; at < scope.end; at += kSample * kRows) {
       const auto base = static_cast<Ordinal>(at - at % kRows);
@@ -227,10 +234,10 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
     floor = sample[rank];
   }
   collect();
-  if (promising.size() < keep && floor != -std::numeric_limits<float>::infinity()) {
+  if (promising.size() < keep && floor > least) {
     promising.clear();
     checked = 0;
-    floor = -std::numeric_limits<float>::infinity();
+    floor = least;
     collect();
   }
 
@@ -243,11 +250,11 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
   for (size_t at = 0; at < promising.size() && !enough; at += kTurn) {
     const std::span<const Promising> rest = std::span<const Promising>(promising).subspan(at);
     EstimateEach(slab, query, rest.first(std::min(kTurn, rest.size())), estimates);
-    enough = wanted != 0 && FindsTheBest(estimates, wanted, elements, rest.size() > kTurn ? rest[kTurn].score : floor);
+    enough = wanted != 0 && ScoreThatMatters(top.hits(), estimates, wanted, elements) >=
+                                (rest.size() > kTurn ? rest[kTurn].score : floor);
   }
-  // Without a floor none was left out.
-  const bool all = floor == -std::numeric_limits<float>::infinity();
-  if (!enough && !all && wanted != 0) return false;
+  // Where the floor was not raised none that matters was left out.
+  if (!enough && floor > least && wanted != 0) return false;
   for (const SearchHit& hit : estimates) top.Offer(hit);
   return true;
 }

@@ -32,16 +32,17 @@ struct ScanScope {
 uint64_t ScanCodes(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, TopK& top);
 
 // The same for those of the `keep` best by their bits that matter, which is several times quicker. The filter is asked
-// for what looks good only. False, and nothing is offered, when one in twenty as good as the last of the best `wanted`
-// may have been missed, as in noise, where many are nearly as good as the best. With `wanted` 0 that is not asked, and
-// all that is kept is offered. REQUIRES: slab.bits(), scope.end <= slab.bits_through().
+// for what looks good only. False, and nothing is offered, when one in twenty as good as the last of the best `wanted`,
+// counting what `top` holds already, may have been missed, as in noise, where many are nearly as good as the best. With
+// `wanted` 0 that is not asked, and all that is kept is offered. REQUIRES: slab.bits(), scope.end <= slab.bits_through().
 bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t keep, uint32_t wanted,
               TopK& top);
 
 // How many ScanBits should keep for a scan of `length` ordinals whose best `wanted` are to be among them.
 uint32_t KeepByBits(uint64_t length, uint32_t wanted);
 
-// By bits where there are any, that is quicker, and finds the best `wanted`; else by bytes. Returns how many it looked at.
+// By bits where there are any, that is quicker, and finds what belongs to the best `wanted` of this and of what `top` holds;
+// else by bytes. Returns how many it looked at.
 uint64_t ScanQuickly(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top);
 
 struct ExactScan : Reranked {

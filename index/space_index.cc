@@ -38,6 +38,9 @@ constexpr uint64_t kFreePerWidth = 32;
 constexpr uint64_t kScannedExactly = 8192;
 // Bits do not quicken the scan of a shorter tail.
 constexpr Ordinal kLongTail = 8192;
+// A scan by bits is to find the best so many times k. Which of those are the best k is told by bytes and by the vectors
+// themselves; the more that are to be found, the more often the bits are not enough.
+constexpr uint32_t kSurePerHit = 3;
 
 class CodedSpaceIndex final : public SpaceIndex {
  public:
@@ -106,6 +109,10 @@ class CodedSpaceIndex final : public SpaceIndex {
     if (request.source != nullptr) return *request.source;
     ENGRAM_CHECK(rows_.has_value());
     return *rows_;
+  }
+  static uint32_t Sure(const SearchRequest& request) {
+    const uint64_t sure = uint64_t{request.k} * std::min(request.oversample, kSurePerHit);
+    return static_cast<uint32_t>(std::min<uint64_t>(sure, UINT32_MAX));
   }
   CodeGraphOptions graph_options() const {
     return {options_.max_connections, options_.ef_construction, options_.seed};
@@ -315,7 +322,7 @@ void CodedSpaceIndex::Scan(const SearchRequest& request, const CodeQuery& query,
                            SearchResult* result) const {
   const uint64_t some = request.filter == nullptr ? scope.end : std::min<uint64_t>(request.filter->estimate(), scope.end);
   if (!request.exact && some > kScannedExactly) {
-    result->tail_scanned = ScanQuickly(slab_, query, scope, near.k(), near);
+    result->tail_scanned = ScanQuickly(slab_, query, scope, Sure(request), near);
     Read(request, query, near, result);
     return;
   }
@@ -339,7 +346,7 @@ SearchResult CodedSpaceIndex::Search(const SearchRequest& request, IndexView vie
   ScanScope scope = {linked, view.visible, view.visible, request.filter};
   bool walked = WalkGraph(request, query, linked, view, &result, near);
   if (walked) {
-    result.tail_scanned = ScanQuickly(slab_, query, scope, wanted, near);
+    result.tail_scanned = ScanQuickly(slab_, query, scope, Sure(request), near);
     // The graph promises nothing; k hits come back whenever k exist.
     walked = near.size() >= request.k;
     if (walked) Read(request, query, near, &result);

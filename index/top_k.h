@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,8 @@ class TopK {
   float floor() const { return heap_.size() < k_ ? -std::numeric_limits<float>::infinity() : heap_.front().similarity; }
   size_t size() const { return heap_.size(); }
   uint32_t k() const { return k_; }
+  // In no order.
+  std::span<const SearchHit> hits() const { return heap_; }
 
   void Offer(SearchHit hit) {
     if (heap_.size() < k_) {

@@ -275,6 +275,37 @@ TEST(ScanBitsTest, WhereBitsCannotTellBytesDo) {
   EXPECT_GE(space.Recall(queries, quickly), 0.98);
 }
 
+// What a walk has found raises what the tail behind it has to beat.
+TEST(ScanBitsTest, LooksForWhatBeatsTheFoundOnly) {
+  ClusteredVectors source(kSeed, 768);
+  const Space space(Metric::kCosine, source.Next(20000));
+  const ScanScope tail = {10000, 20000, 20000, nullptr};
+  uint32_t offered_in_all = 0;
+  const auto scan = [&](const CodeQuery& query, TopK& top) {
+    ScanCodes(space.slab, query, {0, 10000, 20000, nullptr}, top);
+    std::set<Ordinal> before;
+    for (const SearchHit& hit : top.hits()) before.insert(hit.ordinal);
+    ASSERT_TRUE(ScanBits(space.slab, query, tail, KeepByBits(10000, 10), 10, top));
+    for (const SearchHit& hit : top.hits()) offered_in_all += before.contains(hit.ordinal) ? 0 : 1;
+  };
+  EXPECT_GE(space.Recall(source.Next(40), scan), 0.98);
+  EXPECT_GT(offered_in_all, 0u);
+}
+
+// Bits alone could not tell the best of the tail, but can tell that none of it is as good as what is there.
+TEST(ScanBitsTest, NoiseBehindWhatIsGoodIsToldByBits) {
+  std::mt19937_64 random(kSeed);
+  std::vector<Vector> vectors;
+  for (int i = 0; i < 20000; ++i) vectors.push_back(GaussianVector(random, 256));
+  const Space space(Metric::kCosine, std::move(vectors));
+  const Vector vector = GaussianVector(random, 256);
+  const CodeQuery query(space.slab.coder(), vector);
+  TopK top(10, 20000);
+  for (Ordinal o = 0; o < 10; ++o) top.Offer({o, 0.9f});
+  EXPECT_TRUE(ScanBits(space.slab, query, {10, 20000, 20000, nullptr}, 800, 10, top));
+  for (const SearchHit& hit : top.hits()) EXPECT_LT(hit.ordinal, 10u);
+}
+
 TEST(ScanExactTest, LeavesOutWhatCannotBeRead) {
   ClusteredVectors source(kSeed, 64);
   Space space(Metric::kCosine, source.Next(100));
