@@ -109,6 +109,37 @@ TEST_F(CheckpointDamageTest, OneOfAnotherJournalIsRefused) {
   EXPECT_THAT(life.report().defects[0].what, HasSubstr("this directory's is"));
 }
 
+// Sections have versions of their own. What an older program wrote in one is a cache too.
+TEST_F(CheckpointDamageTest, AnOlderImageOfRowsIsNamedAndOneOfAGraphCostsTheGraph) {
+  const auto directory = disk_.Open();
+  const std::vector<std::byte> good = Bytes();
+  for (const SectionType older : {SectionType::kRows, SectionType::kGraph}) {
+    PutBack(good);
+    const auto file = *CheckpointFile::Open(*directory, name_);
+    const auto writer = *CheckpointWriter::Create(directory.get(), file->header(), {});
+    for (const CheckpointSection& section : file->sections()) {
+      const auto source = file->Read(section);
+      std::vector<std::byte> bytes(section.bytes);
+      ASSERT_TRUE(source->Read(bytes).ok());
+      // Behind the magic number, in both.
+      if (section.type == older) bytes[8] = std::byte{1};
+      writer->Begin(section.type, section.space);
+      ASSERT_TRUE(writer->Write(bytes).ok() && writer->End().ok());
+    }
+    ASSERT_TRUE(writer->Finish(file->through()).ok());
+    Life life(disk_);
+    ASSERT_TRUE(life.status().ok()) << life.status();
+    EXPECT_EQ(life.Describe("notes"), described_);
+    if (older == SectionType::kGraph) {
+      EXPECT_EQ(life.report().checkpoint.name, name_);
+      continue;
+    }
+    EXPECT_EQ(life.report().checkpoint.name, "");
+    ASSERT_THAT(life.report().defects, ::testing::SizeIs(1));
+    EXPECT_THAT(life.report().defects[0].what, HasSubstr("version 1"));
+  }
+}
+
 TEST_F(CheckpointDamageTest, OneAheadOfTheJournalIsRefusedAndDoesNotComeBackWhenTheJournalHasGrown) {
   const auto directory = disk_.Open();
   {
