@@ -7,8 +7,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <fstream>
 #include <random>
 #include <string_view>
 
@@ -33,10 +35,30 @@ UnitVectors::UnitVectors(uint64_t seed, uint32_t dimension, uint32_t latent, siz
       const float* const direction = basis.data() + size_t{l} * dimension;
       for (uint32_t d = 0; d < dimension; ++d) vector[d] += weight * direction[d];
     }
-    double squares = 0;
-    for (const float x : vector) squares += double{x} * x;
-    for (const float x : vector) elements_.push_back(static_cast<float>(x / std::sqrt(squares)));
+    Add(vector);
   }
+}
+
+std::optional<UnitVectors> UnitVectors::Read(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::array<uint32_t, 2> head = {};
+  if (!in.read(reinterpret_cast<char*>(head.data()), sizeof head) || head[1] == 0) return std::nullopt;
+  UnitVectors vectors;
+  vectors.dimension_ = head[1];
+  std::vector<float> vector(head[1]);
+  for (uint32_t i = 0; i < head[0]; ++i) {
+    if (!in.read(reinterpret_cast<char*>(vector.data()), static_cast<std::streamsize>(4 * vector.size()))) {
+      return std::nullopt;
+    }
+    vectors.Add(vector);
+  }
+  return vectors;
+}
+
+void UnitVectors::Add(std::span<const float> vector) {
+  double squares = 0;
+  for (const float x : vector) squares += double{x} * x;
+  for (const float x : vector) elements_.push_back(static_cast<float>(x / std::sqrt(squares)));
 }
 
 std::vector<uint32_t> UnitVectors::Closest(std::span<const float> query, size_t count) const {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,8 @@ class Stopwatch {
 class UnitVectors {
  public:
   UnitVectors(uint64_t seed, uint32_t dimension, uint32_t latent, size_t count);
+  // Those of an .fbin file (loadtest/vector_file.h), brought to length 1; none when it is no such file.
+  static std::optional<UnitVectors> Read(const std::string& file);
 
   size_t size() const { return elements_.size() / dimension_; }
   uint32_t dimension() const { return dimension_; }
@@ -50,7 +53,10 @@ class UnitVectors {
   std::vector<uint32_t> Closest(std::span<const float> query, size_t count) const;
 
  private:
-  uint32_t dimension_;
+  UnitVectors() = default;
+  void Add(std::span<const float> vector);
+
+  uint32_t dimension_ = 0;
   std::vector<float> elements_;
 };
 
@@ -72,7 +78,7 @@ class FigureTable {
 
 void BenchCodes(const IndexBenchOptions& options, FigureTable& table);
 
-// Arguments `name=value`: dimension, count, latent, efc (ef_construction of ours, several with commas), m, threads,
+// Arguments `name=value`: dimension, count, latent (or file: an .fbin, the last of its rows are the queries), efc (ef_construction of ours, several with commas), m, threads,
 // stock (0: without the baseline), queries. Prints as it goes; 2 when an argument is not known.
 int BenchLinks(std::span<const std::string_view> arguments);
 

