@@ -17,11 +17,11 @@ struct FilterChoice {
   uint64_t most_compared = 0;
 };
 
-// Measured by tests/core/filter_bench.cc with 100 000 x 128: a walk of width 64 compares 885 nodes where every second one
-// matches, 1322 of every tenth, 16 385 of every hundredth; each takes 0.31-0.39 us, a comparison of a scan 0.04-0.06 us.
+// Measured by tests/core/filter_bench.cc with 100 000 x 128: a walk of width 64 compares 912 nodes where every second one
+// matches, 1320 of every tenth, 15 887 of every hundredth; each takes 0.12-0.20 us, a comparison of a scan 0.04-0.07 us.
 inline constexpr double kComparedPerWidth = 10;
 inline constexpr double kComparedPerWidthAndShare = 2.5;
-inline constexpr double kWalkCost = 7;
+inline constexpr double kWalkCost = 3.5;
 
 // About `matches` of the `visible` ordinals match.
 inline FilterChoice ChooseForFilter(uint64_t matches, uint64_t visible, uint32_t ef) {
