@@ -360,8 +360,10 @@ void EngineImpl::ReadGauges(const GaugeSink& sink) {
   const double level = static_cast<double>(status.pressure) - static_cast<double>(PressureLevel::kNormal);
   for (const auto& space : registry_.All()) {
     const SpaceInfo info = space->Info();
-    sink(MetricId::kBackpressureState, info.name, 0, level);
+    const double own = static_cast<double>(space->backlog().level()) - static_cast<double>(PressureLevel::kNormal);
+    sink(MetricId::kBackpressureState, info.name, 0, std::max(level, own));
     sink(MetricId::kLinkBacklog, info.name, 0, static_cast<double>(info.link_backlog));
+    sink(MetricId::kBacklogBound, info.name, 0, static_cast<double>(ingest_.budget().Read(*space).bound));
     if (const auto canary = space->canary().Read()) {
       sink(MetricId::kRecallCanaryMean, info.name, 0, canary->mean);
       sink(MetricId::kRecallCanaryLeast, info.name, 0, canary->least);

@@ -27,7 +27,8 @@ Ingest::Ingest(const Settings& settings, CommitLog* log, ResourceWatermarks* wat
       metrics_(metrics),
       gate_(settings.queue_capacity, settings.queue_high_priority_ratio, clock),
       pressure_(settings.queue_capacity),
-      linker_(executor, [this](const Space& space) { NoteLinked(space); }),
+      linker_(executor, [this](Space& space, uint32_t linked) { NoteLinked(space, linked); }),
+      budget_(settings.recall_budget_ms, &linker_, clock, metrics),
       committer_(log, &linker_, clock, metrics),
       pool_(settings.num_workers, settings.queue_capacity, TuningOf(settings), this, executor, clock) {}
 
@@ -41,7 +42,12 @@ bool Ingest::Finish(MonotonicTime deadline) {
   return pool_.AwaitIdle(deadline);
 }
 
-void Ingest::Tune(const Settings& settings) { pool_.Tune(TuningOf(settings)); }
+void Ingest::Tune(const Settings& settings) {
+  pool_.Tune(TuningOf(settings));
+  budget_.Tune(settings.recall_budget_ms);
+  MutexLock lock(mu_);
+  for (const auto& [stream, connection] : connections_) connection.space->backlog().bell().Ring();
+}
 
 // --- admission ---
 
@@ -159,9 +165,12 @@ void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<St
     // Nothing to store, but the watermarks move past it when its turn comes.
     return Queue(space, *stream, checked, &invalid, 0, 0, last_sequence);
   }
-  const Space::Allowance allowance = space->Allow(total, frame.arrived, frame.arrived_wall_us);
-  const auto allowed = static_cast<uint32_t>(allowance.granted);
   const MonotonicTime deadline = frame.arrived + settings.queue_max_wait;
+  NoteBacklog(*space);
+  if (!EnterBacklog(space, *stream, generation, frame, last_sequence, deadline)) return;
+  const Space::Allowance allowance = space->Allow(total, frame.arrived, frame.arrived_wall_us);
+  budget_.Entered(*space, total);
+  const auto allowed = static_cast<uint32_t>(allowance.granted);
   // Observations leave a quarter of the high share to the recalls, or a stream of high ones would shut them out.
   const bool apart = frame.priority == Priority::kHigh && gate_.share(Priority::kHigh) < gate_.capacity();
   const uint64_t spare = apart ? gate_.share(Priority::kHigh) / 4 : 0;
@@ -194,6 +203,24 @@ void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<St
                allowance.retry_after);
 }
 
+bool Ingest::EnterBacklog(const std::shared_ptr<Space>& space, StreamState& stream, uint64_t generation,
+                          const Frame& frame, uint64_t last_sequence, MonotonicTime deadline) {
+  const uint64_t count = frame.batch.observations.size();
+  if (budget_.TryEnter(*space, count)) return true;
+  const auto over = [&] { return !admitting() || !stream.Current(generation); };
+  const RecallBudget::Entry entry = budget_.AwaitEntry(space, count, deadline, over);
+  if (entry == RecallBudget::Entry::kOpen) return true;
+  // A connection that is over sends no more.
+  if (!stream.Current(generation)) return false;
+  if (entry == RecallBudget::Entry::kOver) {
+    RefuseForNow(*space, stream, frame.SequenceOf(0), last_sequence, RejectReason::kDraining, Draining(), Duration{0});
+  } else {
+    RefuseForNow(*space, stream, frame.SequenceOf(0), last_sequence, RejectReason::kRecallBudget,
+                 budget_.Refusal(*space), budget_.ReadPressure(*space).retry_after);
+  }
+  return false;
+}
+
 void Ingest::RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint64_t through, RejectReason reason,
                           absl::Status why, Duration retry_after) {
   const uint64_t count = through - from + 1;
@@ -203,8 +230,8 @@ void Ingest::RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint
 
 // --- connections and pressure ---
 
-void Ingest::Connect(const Space* space, StreamState* stream) {
-  const PressureReading reading = ReadPressure();
+void Ingest::Connect(Space* space, StreamState* stream) {
+  const PressureReading reading = ReadPressure(*space);
   MutexLock lock(mu_);
   Connection& connection = connections_[stream];
   connection.space = space;
@@ -213,18 +240,24 @@ void Ingest::Connect(const Space* space, StreamState* stream) {
   if (!admitting()) stream->EndWhenReached(Draining());
   if (space->dropped()) stream->End(absl::NotFoundError(fmt::format("space '{}' was deleted", space->name())));
   if (reading.level != PressureLevel::kNormal) stream->NotePressure(reading);
+  // The connection that was there before is over.
+  space->backlog().bell().Ring();
 }
 
 void Ingest::Disconnect(StreamState* stream) {
   MutexLock lock(mu_);
   const auto at = connections_.find(stream);
-  if (at != connections_.end() && --at->second.count == 0) connections_.erase(at);
+  if (at == connections_.end()) return;
+  at->second.space->backlog().bell().Ring();
+  if (--at->second.count == 0) connections_.erase(at);
 }
 
 void Ingest::EndStreams(const Space* space, const absl::Status& why) {
   MutexLock lock(mu_);
   for (const auto& [stream, connection] : connections_) {
-    if (connection.space == space) stream->End(why);
+    if (connection.space != space) continue;
+    stream->End(why);
+    connection.space->backlog().bell().Ring();
   }
 }
 
@@ -239,7 +272,10 @@ void Ingest::StopAdmitting() {
   admitting_.store(false, std::memory_order_release);
   gate_.Shut();
   MutexLock lock(mu_);
-  for (const auto& [stream, connection] : connections_) stream->EndWhenReached(Draining());
+  for (const auto& [stream, connection] : connections_) {
+    stream->EndWhenReached(Draining());
+    connection.space->backlog().bell().Ring();
+  }
 }
 
 void Ingest::ResumeAdmitting() {
@@ -256,14 +292,34 @@ PressureReading Ingest::ReadPressure() const {
   return reading;
 }
 
+PressureReading Ingest::ReadPressure(const Space& space) const {
+  const PressureReading whole = ReadPressure();
+  const PressureReading own = budget_.ReadPressure(space);
+  return own.level > whole.level ? own : whole;
+}
+
 void Ingest::NotePressure() {
   if (!pressure_.Update(gate_.fill()) && !watermarks_->TakeChanged()) return;
   const PressureReading reading = ReadPressure();
   MutexLock lock(mu_);
-  for (const auto& [stream, connection] : connections_) stream->NotePressure(reading);
+  for (const auto& [stream, connection] : connections_) {
+    const PressureReading own = budget_.ReadPressure(*connection.space);
+    stream->NotePressure(own.level > reading.level ? own : reading);
+  }
 }
 
-void Ingest::NoteLinked(const Space& space) {
+void Ingest::NoteBacklog(Space& space) {
+  if (!budget_.NoteBacklog(space)) return;
+  const PressureReading reading = ReadPressure(space);
+  MutexLock lock(mu_);
+  for (const auto& [stream, connection] : connections_) {
+    if (connection.space == &space) stream->NotePressure(reading);
+  }
+}
+
+void Ingest::NoteLinked(Space& space, uint32_t linked) {
+  budget_.Linked(space, linked);
+  NoteBacklog(space);
   MutexLock lock(mu_);
   for (const auto& [stream, connection] : connections_) {
     if (connection.space == &space) stream->NoteLinked();

@@ -3,7 +3,7 @@
 // Threads:  Submit from streams' readers; Commit and the other handler methods from workers; the rest from any.
 // Ownership: executor, clock, log, watermarks and metrics outlive it; the log is closed before it goes. Finish does what
 //            was admitted.
-// Blocking: Submit for room in the queue. Errors: per observation, to the stream.
+// Blocking: Submit for room in the queue and in the space's backlog. Errors: per observation, to the stream.
 #pragma once
 
 #include <array>
@@ -16,6 +16,7 @@
 #include "core/commit_log.h"
 #include "core/engine.h"
 #include "core/linker.h"
+#include "core/recall_budget.h"
 #include "core/resource_watermarks.h"
 #include "core/space.h"
 #include "core/stream/batch_handler.h"
@@ -40,7 +41,7 @@ class Ingest final : public BatchHandler {
               uint64_t first_sequence, Priority priority, ObservationBatch batch, const Settings& settings);
 
   // A stream's connection, told of pressure and of linking in its space.
-  void Connect(const Space* space, StreamState* stream) ABSL_LOCKS_EXCLUDED(mu_);
+  void Connect(Space* space, StreamState* stream) ABSL_LOCKS_EXCLUDED(mu_);
   void Disconnect(StreamState* stream) ABSL_LOCKS_EXCLUDED(mu_);
   // Ends the connections into the space.
   void EndStreams(const Space* space, const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
@@ -56,6 +57,8 @@ class Ingest final : public BatchHandler {
   const CapacityGate& gate() const { return gate_; }
   const WorkerPool& pool() const { return pool_; }
   PressureReading ReadPressure() const;
+  // What a stream of the space is told: whichever is worse, the whole's or the space's own.
+  PressureReading ReadPressure(const Space& space) const;
   // Tells the streams when the level of pressure has changed; each batch calls it, and now and then somebody must while
   // there is none.
   void NotePressure() ABSL_LOCKS_EXCLUDED(mu_);
@@ -65,6 +68,8 @@ class Ingest final : public BatchHandler {
   uint64_t refused_total() const { return committer_.refused_total(); }
   uint64_t queue_bytes() const { return queue_bytes_.load(std::memory_order_relaxed); }
   Linker& linker() { return linker_; }
+  RecallBudget& budget() { return budget_; }
+  const RecallBudget& budget() const { return budget_; }
 
   // --- BatchHandler ---
   void Started(const Batch& batch, size_t worker, bool stolen) override;
@@ -86,7 +91,11 @@ class Ingest final : public BatchHandler {
              uint32_t begin, uint32_t end, uint64_t through);
   void RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint64_t through, RejectReason reason,
                     absl::Status why, Duration retry_after);
-  void NoteLinked(const Space& space) ABSL_LOCKS_EXCLUDED(mu_);
+  // False when the frame goes no further: there is no room in the space's backlog, or nobody to go on for.
+  bool EnterBacklog(const std::shared_ptr<Space>& space, StreamState& stream, uint64_t generation, const Frame& frame,
+                    uint64_t last_sequence, MonotonicTime deadline);
+  void NoteBacklog(Space& space) ABSL_LOCKS_EXCLUDED(mu_);
+  void NoteLinked(Space& space, uint32_t linked) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
   CommitLog* const log_;
@@ -102,12 +111,13 @@ class Ingest final : public BatchHandler {
 
   mutable Mutex mu_;
   struct Connection {
-    const Space* space;
+    Space* space;
     uint32_t count;  // Of connections to this stream; an old one may not have noticed yet that it was replaced.
   };
   std::map<StreamState*, Connection> connections_ ABSL_GUARDED_BY(mu_);
 
   Linker linker_;
+  RecallBudget budget_;
   BatchCommitter committer_;
   // Last: its workers use all of the above.
   WorkerPool pool_;

@@ -10,38 +10,44 @@ void Linker::Stop() {
 }
 
 void Linker::Schedule(const std::shared_ptr<Space>& space) {
-  if (stopping_.load() || !space->ClaimLinking()) return;
-  executor_->Submit(WorkClass::kLow, [this, space] { LinkSome(space); });
+  if (stopping_.load() || !space->ClaimLinking(Space::Linking::kByLinker)) return;
+  SubmitTurn(space);
+}
+
+void Linker::SubmitTurn(const std::shared_ptr<Space>& space) {
+  const WorkClass work_class = space->backlog().held() > 0 ? WorkClass::kNormal : WorkClass::kLow;
+  executor_->Submit(work_class, [this, space] { LinkSome(space); });
 }
 
 void Linker::LinkSome(const std::shared_ptr<Space>& space) {
-  // Short turns: a slot of the low class serves many spaces.
-  constexpr uint32_t kTurn = 128;
+  // Among the batches a turn is about as short as a worker's.
+  constexpr uint32_t kTurnAmongBatches = 64;
   SpaceIndex& index = *space->index();
   // Bits cost a hundredth of a link each.
   constexpr uint32_t kBits = 2048;
   const bool waiting = index.linking_due();
+  const uint32_t turn = space->backlog().held() > 0 ? kTurnAmongBatches : LinkTurn(index.link_backlog());
   uint32_t linked = 0;
   bool moved = false;
   try {
     moved = index.MakeBits(kBits) != 0;
-    linked = index.Link(kTurn, [this] { return recalls_.load(std::memory_order_relaxed) > 0; });
+    linked = index.Link(turn, [this] { return recalls_.load(std::memory_order_relaxed) > 0; });
     moved |= linked != 0;
   } catch (const std::exception&) {
     // As below: nothing was linked.
   }
   if (waiting && !moved) {
     // Out of memory, and trying again at once would only spin: the next commit does.
+    if (!space->linking_hindered()) space->series().Add(MetricId::kLinkStalls);
+    space->NoteLinkingStalled(true);
     space->ReleaseLinking();
-    return;
+    return on_linked_(*space, 0);
   }
+  space->NoteLinkingStalled(false);
   space->series().Add(MetricId::kLinked, linked);
-  on_linked_(*space);
+  on_linked_(*space, linked);
   const auto more = [&] { return !stopping_.load() && !space->dropped() && index.linking_due(); };
-  if (more()) {
-    executor_->Submit(WorkClass::kLow, [this, space] { LinkSome(space); });
-    return;
-  }
+  if (more()) return SubmitTurn(space);
   space->ReleaseLinking();
   // What was appended before the release found linking claimed.
   if (more()) Schedule(space);

@@ -3,8 +3,11 @@
 // Threads:  any; links on the executor's low class, one task per space at a time. Ownership: the executor outlives it; its
 //           tasks share their space. Blocking: the destructor, until the last task has ended.
 // Errors:   linking that runs out of memory stops until the space's next commit; the scan finds everything meanwhile.
+// Why:      behind recalls and commits, but not for ever: while a space's writers are held until it is linked, it takes
+//           its turns among the batches, for nothing else would let it go on while other spaces keep the cores busy.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -14,10 +17,13 @@
 
 namespace engram {
 
+// How many a turn links: short ones while little waits, so that many spaces take turns; long ones for a deep backlog.
+inline uint32_t LinkTurn(uint64_t backlog) { return static_cast<uint32_t>(std::clamp<uint64_t>(backlog / 64, 32, 512)); }
+
 class Linker {
  public:
-  // `on_linked` is told of a space whose graph came further; from any thread.
-  Linker(Executor* executor, std::function<void(const Space&)> on_linked)
+  // `on_linked` is told of a space whose graph came further by so many, or whose linking has stopped; from any thread.
+  Linker(Executor* executor, std::function<void(Space&, uint32_t)> on_linked)
       : executor_(executor), on_linked_(std::move(on_linked)) {}
   ~Linker() { Stop(); }
 
@@ -32,10 +38,11 @@ class Linker {
 
  private:
   void LinkSome(const std::shared_ptr<Space>& space);
+  void SubmitTurn(const std::shared_ptr<Space>& space);
 
   // Constant after construction.
   Executor* const executor_;
-  const std::function<void(const Space&)> on_linked_;
+  const std::function<void(Space&, uint32_t)> on_linked_;
   // Atomic: a sum, and a one-way flag.
   std::atomic<int64_t> recalls_{0};
   std::atomic<bool> stopping_{false};

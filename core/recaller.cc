@@ -232,6 +232,7 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   request.oversample = query.oversample == 0 ? kUsualOversample : query.oversample;
   if (!index->options().keep_rows) request.source = &pin->reads;
   request.min_similarity = query.min_similarity;
+  request.clock = clock_;
   std::optional<Filter> filter;
   // A writer was busy, so some observations whose time is over may still be there: look at each one.
   const std::optional<int64_t> due = mortals_gone ? std::nullopt : std::optional(now_us);
@@ -240,6 +241,8 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   }
 
   const SearchResult found = index->Search(request, view);
+  // A filter's share of a scan is none of the tail's.
+  if (request.filter == nullptr) ingest_->budget().NoteScan(*space, found.tail_scanned, found.tail_time);
   canary_->Consider(space, query.filter, due, request, view, found);
   answer.graph_candidates = found.graph_candidates;
   answer.tail_scanned = found.tail_scanned;

@@ -170,7 +170,7 @@ Space::Allowance Space::Allow(uint64_t want, MonotonicTime now, int64_t now_us) 
     allowance.refusal = absl::ResourceExhaustedError(std::move(why));
   };
   if (quota_observations_ != 0) {
-    const uint64_t held = index->live() + static_cast<uint64_t>(std::max<int64_t>(queued_.load(), 0));
+    const uint64_t held = index->live() + queued();
     const uint64_t room = quota_observations_ - std::min(quota_observations_, held);
     if (room < allowance.granted) {
       refuse(room, RejectReason::kQuota, kQuotaRetry,
@@ -215,7 +215,7 @@ SpaceInfo Space::Info() const {
     info.has_graph = index->has_graph();
   }
   info.resident_bytes = ResidentBytes();
-  info.queued = static_cast<uint64_t>(std::max<int64_t>(queued_.load(std::memory_order_relaxed), 0));
+  info.queued = queued();
   info.created_at_us = origin_.created_at_us;
   info.config.ef_search = ef_search();
   MutexLock lock(mu_);

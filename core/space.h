@@ -7,6 +7,7 @@
 //           hidden before the record that says so.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <map>
@@ -23,6 +24,7 @@
 #include "core/engine.h"
 #include "core/metrics/metrics.h"
 #include "core/record_store.h"
+#include "core/space_backlog.h"
 #include "core/stream/lane.h"
 #include "core/stream/token_bucket.h"
 #include "index/space_index.h"
@@ -92,6 +94,9 @@ class Space final : public SpaceQueue {
   // `observations` that were granted have been committed or refused.
   void Unqueued(uint64_t observations) { queued_.fetch_sub(static_cast<int64_t>(observations), std::memory_order_relaxed); }
 
+  // Granted, and neither committed nor refused.
+  uint64_t queued() const { return static_cast<uint64_t>(std::max<int64_t>(queued_.load(std::memory_order_relaxed), 0)); }
+
   SpaceInfo Info() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // --- streams ---
@@ -138,9 +143,23 @@ class Space final : public SpaceQueue {
   ArrivalBell& arrivals() { return arrivals_; }
   CanaryWindow& canary() { return canary_; }
 
-  // True for the one caller that may start linking; it says when it has stopped.
-  bool ClaimLinking() { return !linking_.exchange(true); }
-  void ReleaseLinking() { linking_.store(false); }
+  SpaceBacklog& backlog() { return backlog_; }
+  const SpaceBacklog& backlog() const { return backlog_; }
+
+  // True for the one caller that may change the graph; it says when it has stopped.
+  enum class Linking : uint8_t { kNone, kByLinker, kElsewhere };
+  bool ClaimLinking(Linking by = Linking::kElsewhere) {
+    Linking none = Linking::kNone;
+    return linking_.compare_exchange_strong(none, by);
+  }
+  void ReleaseLinking() { linking_.store(Linking::kNone); }
+  // Linking could not go on for want of memory, or can again.
+  void NoteLinkingStalled(bool stalled) { linking_stalled_.store(stalled, std::memory_order_relaxed); }
+  // Waiting does not lower the backlog just now.
+  bool linking_hindered() const {
+    return linking_stalled_.load(std::memory_order_relaxed) ||
+           linking_.load(std::memory_order_relaxed) == Linking::kElsewhere;
+  }
 
  private:
   uint64_t ResidentBytes() const;
@@ -174,6 +193,7 @@ class Space final : public SpaceQueue {
   // Own synchronisation.
   ArrivalBell arrivals_;
   CanaryWindow canary_;
+  SpaceBacklog backlog_;
 
   // Atomic: set once under mu_, read by everybody (release/acquire: the index behind it is complete).
   std::atomic<SpaceIndex*> index_view_{nullptr};
@@ -185,9 +205,10 @@ class Space final : public SpaceQueue {
   std::atomic<uint64_t> noted_position_{0};
   // Atomic: admitted and not committed; a sum.
   std::atomic<int64_t> queued_{0};
-  // Atomic: one-way flag, and the right to link.
+  // Atomic: one-way flag, the right to link, and a word to those who wait for it.
   std::atomic<bool> dropped_{false};
-  std::atomic<bool> linking_{false};
+  std::atomic<Linking> linking_{Linking::kNone};
+  std::atomic<bool> linking_stalled_{false};
 };
 
 }  // namespace engram

@@ -23,7 +23,7 @@ void StreamConnection::Submit(uint64_t first_sequence, Priority priority, Observ
 StreamProgress StreamConnection::TakeProgress() {
   StreamProgress progress = state_->Take(generation_);
   // While the level is not normal, each look is a fresh one.
-  if (progress.pressure_due) progress.pressure = ingest_->ReadPressure();
+  if (progress.pressure_due) progress.pressure = ingest_->ReadPressure(*space_);
   if (progress.pressure_due) {
     space_->series().Add(MetricId::kBackpressureActivations, 1,
                          static_cast<size_t>(progress.pressure.level) - static_cast<size_t>(PressureLevel::kNormal));

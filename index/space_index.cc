@@ -105,6 +105,8 @@ class CodedSpaceIndex final : public SpaceIndex {
   void Read(const SearchRequest& request, const CodeQuery& query, TopK& near, SearchResult* result) const;
   void Scan(const SearchRequest& request, const CodeQuery& query, const ScanScope& scope, TopK& near,
             SearchResult* result) const;
+  void ScanTimed(const SearchRequest& request, const CodeQuery& query, const ScanScope& scope, TopK& near,
+                 SearchResult* result) const;
   const VectorSource& SourceOf(const SearchRequest& request) const {
     if (request.source != nullptr) return *request.source;
     ENGRAM_CHECK(rows_.has_value());
@@ -318,11 +320,18 @@ void CodedSpaceIndex::Read(const SearchRequest& request, const CodeQuery& query,
   result->unreadable = reranked.unreadable;
 }
 
+void CodedSpaceIndex::ScanTimed(const SearchRequest& request, const CodeQuery& query, const ScanScope& scope, TopK& near,
+                                SearchResult* result) const {
+  const MonotonicTime begin = request.clock != nullptr ? request.clock->Now() : MonotonicTime{};
+  result->tail_scanned = ScanQuickly(slab_, query, scope, Sure(request), near);
+  if (request.clock != nullptr) result->tail_time = request.clock->Now() - begin;
+}
+
 void CodedSpaceIndex::Scan(const SearchRequest& request, const CodeQuery& query, const ScanScope& scope, TopK& near,
                            SearchResult* result) const {
   const uint64_t some = request.filter == nullptr ? scope.end : std::min<uint64_t>(request.filter->estimate(), scope.end);
   if (!request.exact && some > kScannedExactly) {
-    result->tail_scanned = ScanQuickly(slab_, query, scope, Sure(request), near);
+    ScanTimed(request, query, scope, near, result);
     Read(request, query, near, result);
     return;
   }
@@ -346,7 +355,7 @@ SearchResult CodedSpaceIndex::Search(const SearchRequest& request, IndexView vie
   ScanScope scope = {linked, view.visible, view.visible, request.filter};
   bool walked = WalkGraph(request, query, linked, view, &result, near);
   if (walked) {
-    result.tail_scanned = ScanQuickly(slab_, query, scope, Sure(request), near);
+    ScanTimed(request, query, scope, near, &result);
     // The graph promises nothing; k hits come back whenever k exist.
     walked = near.size() >= request.k;
     if (walked) Read(request, query, near, &result);

@@ -22,6 +22,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,6 +31,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "core/base/types.h"
 #include "index/image.h"
 #include "index/ordinal_set.h"
@@ -67,6 +69,8 @@ struct SearchRequest {
   // come back whenever k exist.
   const OrdinalSet* filter = nullptr;
   std::optional<float> min_similarity;
+  // Null: nothing is timed.
+  const Clock* clock = nullptr;
 };
 
 struct SearchHit {
@@ -78,6 +82,8 @@ struct SearchResult {
   std::vector<SearchHit> hits;  // By similarity descending, then ordinal ascending.
   uint64_t graph_candidates = 0;
   uint64_t tail_scanned = 0;
+  // What looking at those took, where it was by codes alone.
+  std::chrono::nanoseconds tail_time{0};
   // No vector that could be read is missing: not one that is live, passes the filter, and is closer than a hit.
   bool exact = false;
   uint64_t read = 0;        // Vectors that were read in full precision.

@@ -65,6 +65,7 @@ enum class RejectReason : uint8_t {
   kSpaceDropped,     // Its space was deleted meanwhile.
   kDiskFull,         // storage.hard_free_bytes.
   kMemoryFull,       // limits.memory_hard.
+  kRecallBudget,     // recall.budget_ms: linking did not catch up within queue.max_wait.
   kCount
 };
 // Values of `error_type`.

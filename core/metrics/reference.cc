@@ -43,7 +43,8 @@ constexpr Advice kAdvice[] = {
      "Zero, or `duplicate` after a client has reconnected and sent again what it had no acknowledgement for.",
      "More than 1 % of the observations. `over_capacity`: more comes in than is worked off. `rate_limited`, `quota`: a "
      "tenant is at its limit. `invalid`, `invalid_sequence`: a client is wrong. `failed`: see the log, and report it. "
-     "`disk_full`, `memory_full`: nothing is taken until there is room; the refusal says how much."},
+     "`disk_full`, `memory_full`: nothing is taken until there is room; the refusal says how much. `recall_budget`: a "
+     "space is written faster than it is linked."},
     {MetricId::kBackpressureActivations, "A few `warning` and `normal` in bursts.",
      "`critical` or `overloaded` again and again: clients do not slow down, or there are too few workers."},
     {MetricId::kBatchFailures, "Zero.",
@@ -69,6 +70,13 @@ constexpr Advice kAdvice[] = {
      "It leaves that one behind."},
     {MetricId::kLinkBacklog, "It rises while observations stream in and falls to zero afterwards.",
      "It grows for hours: recalls compare more and more one by one."},
+    {MetricId::kBacklogBound, "Well above `engram_streaming_link_backlog`; it moves with how busy the cores are.",
+     "The backlog is at it for minutes: writers are held to the speed of linking."},
+    {MetricId::kBudgetActivations, "None, or `warning` and `normal` in bursts.",
+     "`overloaded` again and again: more is written into the space than is linked."},
+    {MetricId::kBudgetWait, "None, or short ones at the end of a long load.",
+     "The 99th percentile at `queue.max_wait`: frames are refused as `recall_budget`."},
+    {MetricId::kLinkStalls, "Zero.", "Anything else: memory is out, and recalls of that space compare ever more one by one."},
     {MetricId::kRecallRequests, "`OK`.",
      "`RESOURCE_EXHAUSTED`: more recalls than workers. `DEADLINE_EXCEEDED`: slow, or waiting for a token too new."},
     {MetricId::kRecallTailScanned, "Small beside the graph's candidates, in a space that has a graph.",

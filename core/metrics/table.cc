@@ -27,7 +27,8 @@ constexpr std::array<MetricRow, kMetricCount> kRows = {{
 constexpr std::array<std::string_view, 2> kPriorities = {"high", "normal"};
 constexpr std::array<std::string_view, static_cast<size_t>(RejectReason::kCount)> kReasons = {
     "over_capacity", "rate_limited", "quota",         "invalid",   "invalid_sequence", "duplicate",
-    "draining",      "failed",       "space_dropped", "disk_full", "memory_full"};
+    "draining",      "failed",       "space_dropped", "disk_full", "memory_full",
+    "recall_budget"};
 constexpr std::array<std::string_view, 4> kLevels = {"normal", "warning", "critical", "overloaded"};
 constexpr std::array<std::string_view, static_cast<size_t>(BatchError::kCount)> kErrors = {"exception", "status"};
 constexpr std::array<std::string_view, 17> kCodes = {"OK",
