@@ -213,6 +213,7 @@ SpaceInfo Space::Info() const {
     info.linked = index->linked();
     info.link_backlog = index->link_backlog();
     info.has_graph = index->has_graph();
+    info.graph_dead_share = index->graph_dead_share();
   }
   info.resident_bytes = ResidentBytes();
   info.queued = queued();
