@@ -19,8 +19,8 @@ using testing::Vector;
 
 TEST(RebuildConcurrencyTest, NoSearchMissesLiveOnesWhileTheGraphIsReplaced) {
   constexpr uint32_t kDimension = 16;
-  constexpr int kIds = 600;
-  constexpr int kRebuilds = 4;
+  constexpr int kIds = 400;
+  constexpr int kRebuilds = 2;
   constexpr uint32_t kWanted = 20;
   IndexOptions options;
   options.dimension = kDimension;
