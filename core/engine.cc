@@ -87,9 +87,7 @@ class EngineImpl final : public Engine {
   }
   void Start() override {
     log_.Start();
-    for (const auto& space : registry_.All()) {
-      if (space->index() != nullptr && space->index()->linking_due()) ingest_.linker().Schedule(space);
-    }
+    ScheduleWhatIsDue();
     janitor_.Start();
   }
 
@@ -206,12 +204,19 @@ class EngineImpl final : public Engine {
   bool AwaitDrained(MonotonicTime deadline) override { return ingest_.AwaitDrained(deadline); }
   absl::Status Housekeep() override ABSL_LOCKS_EXCLUDED(housekeeping_mu_) {
     MutexLock lock(housekeeping_mu_);
+    // Forgetting makes a rebuild due too, and what memory was missing for may fit by now.
+    ScheduleWhatIsDue();
     for (const auto& space : registry_.All()) ENGRAM_RETURN_IF_ERROR(forgetter_.Expire(space));
     return absl::OkStatus();
   }
 
  private:
   void ReadGauges(const GaugeSink& sink);
+  void ScheduleWhatIsDue() {
+    for (const auto& space : registry_.All()) {
+      if (space->index() != nullptr && space->index()->linking_due()) ingest_.linker().Schedule(space);
+    }
+  }
 
   // Constant after construction; each synchronises itself.
   Clock* const clock_;
@@ -364,6 +369,7 @@ void EngineImpl::ReadGauges(const GaugeSink& sink) {
     sink(MetricId::kBackpressureState, info.name, 0, std::max(level, own));
     sink(MetricId::kLinkBacklog, info.name, 0, static_cast<double>(info.link_backlog));
     sink(MetricId::kBacklogBound, info.name, 0, static_cast<double>(ingest_.budget().Read(*space).bound));
+    sink(MetricId::kGraphDead, info.name, 0, info.graph_dead_share);
     if (const auto canary = space->canary().Read()) {
       sink(MetricId::kRecallCanaryMean, info.name, 0, canary->mean);
       sink(MetricId::kRecallCanaryLeast, info.name, 0, canary->least);

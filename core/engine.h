@@ -50,6 +50,7 @@ struct SpaceInfo {
   uint64_t queued = 0;
   int64_t created_at_us = 0;
   bool has_graph = false;
+  double graph_dead_share = 0;
 };
 
 // engram.v1.Filter.

@@ -27,7 +27,9 @@ Ingest::Ingest(const Settings& settings, CommitLog* log, ResourceWatermarks* wat
       metrics_(metrics),
       gate_(settings.queue_capacity, settings.queue_high_priority_ratio, clock),
       pressure_(settings.queue_capacity),
-      linker_(executor, [this](Space& space, uint32_t linked) { NoteLinked(space, linked); }),
+      linker_(
+          executor, [this](Space& space, uint32_t linked) { NoteLinked(space, linked); },
+          [this] { return watermarks_->SpareMemory(); }),
       budget_(settings.recall_budget_ms, &linker_, clock, metrics),
       committer_(log, &linker_, clock, metrics),
       pool_(settings.num_workers, settings.queue_capacity, TuningOf(settings), this, executor, clock) {}

@@ -25,21 +25,32 @@ void Linker::LinkSome(const std::shared_ptr<Space>& space) {
   SpaceIndex& index = *space->index();
   // Bits cost a hundredth of a link each.
   constexpr uint32_t kBits = 2048;
+  // A tail that costs a recall less than its walk.
+  constexpr uint64_t kShortTail = 1024;
   const bool waiting = index.linking_due();
   const uint32_t turn = space->backlog().held() > 0 ? kTurnAmongBatches : LinkTurn(index.link_backlog());
   uint32_t linked = 0;
   bool moved = false;
   try {
     moved = index.MakeBits(kBits) != 0;
-    linked = index.Link(turn, [this] { return recalls_.load(std::memory_order_relaxed) > 0; });
+    const auto yield = [this] { return recalls_.load(std::memory_order_relaxed) > 0; };
+    linked = index.Link(turn, yield);
     moved |= linked != 0;
+    if (space->backlog().held() == 0 && index.link_backlog() <= kShortTail) {
+      const SpaceIndex::Rebuilt rebuilt = index.Rebuild(turn, spare_memory_(), yield);
+      moved |= rebuilt.moved;
+      if (rebuilt.replaced) space->series().Add(MetricId::kGraphRebuilds);
+    }
   } catch (const std::exception&) {
     // As below: nothing was linked.
   }
   if (waiting && !moved) {
-    // Out of memory, and trying again at once would only spin: the next commit does.
-    if (!space->linking_hindered()) space->series().Add(MetricId::kLinkStalls);
-    space->NoteLinkingStalled(true);
+    // Out of memory, and trying again at once would only spin: the next commit does, or the janitor. A rebuild that finds
+    // no room holds up nobody.
+    if (index.link_backlog() != 0) {
+      if (!space->linking_hindered()) space->series().Add(MetricId::kLinkStalls);
+      space->NoteLinkingStalled(true);
+    }
     space->ReleaseLinking();
     return on_linked_(*space, 0);
   }

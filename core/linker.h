@@ -1,10 +1,13 @@
-// Keeps the graphs catching up with their slabs, behind everything else.
+// Keeps the graphs catching up with their slabs, and rebuilds those of which too much is dead, behind everything else.
 //
 // Threads:  any; links on the executor's low class, one task per space at a time. Ownership: the executor outlives it; its
 //           tasks share their space. Blocking: the destructor, until the last task has ended.
-// Errors:   linking that runs out of memory stops until the space's next commit; the scan finds everything meanwhile.
+// Errors:   what runs out of memory stops until the space is next scheduled; the scan finds everything meanwhile.
 // Why:      behind recalls and commits, but not for ever: while a space's writers are held until it is linked, it takes
 //           its turns among the batches, for nothing else would let it go on while other spaces keep the cores busy.
+//           What is new goes first, and a rebuild takes as many insertions a turn while the tail is short. So it comes to
+//           an end while less than half of the linking rate arrives; else it waits, for a tail costs recalls more than
+//           the dead do.
 #pragma once
 
 #include <algorithm>
@@ -22,12 +25,13 @@ inline uint32_t LinkTurn(uint64_t backlog) { return static_cast<uint32_t>(std::c
 
 class Linker {
  public:
-  // `on_linked` is told of a space whose graph came further by so many, or whose linking has stopped; from any thread.
-  Linker(Executor* executor, std::function<void(Space&, uint32_t)> on_linked)
-      : executor_(executor), on_linked_(std::move(on_linked)) {}
+  // `on_linked` is told of a space whose graph came further by so many, or whose linking has stopped, and `spare_memory`
+  // tells how many bytes a rebuild may take; both from any thread.
+  Linker(Executor* executor, std::function<void(Space&, uint32_t)> on_linked, std::function<uint64_t()> spare_memory)
+      : executor_(executor), on_linked_(std::move(on_linked)), spare_memory_(std::move(spare_memory)) {}
   ~Linker() { Stop(); }
 
-  // Sees to it that the space is being linked while it has a backlog.
+  // Sees to it that the space is being linked while that is due.
   void Schedule(const std::shared_ptr<Space>& space);
   // No more Schedule; waits for what is linking.
   void Stop();
@@ -43,6 +47,7 @@ class Linker {
   // Constant after construction.
   Executor* const executor_;
   const std::function<void(Space&, uint32_t)> on_linked_;
+  const std::function<uint64_t()> spare_memory_;
   // Atomic: a sum, and a one-way flag.
   std::atomic<int64_t> recalls_{0};
   std::atomic<bool> stopping_{false};

@@ -19,7 +19,9 @@ SpaceConfig ResolveConfig(const SpaceConfig& config, const Settings& settings) {
   fill(resolved.max_rate, settings.limits_max_rate_per_tenant);
   fill(resolved.quota_observations, settings.limits_quota_observations);
   fill(resolved.quota_bytes, settings.limits_quota_bytes);
-  if (!resolved.flat_threshold) resolved.flat_threshold = settings.index_flat_threshold;
+  if (!resolved.flat_threshold && settings.index_flat_threshold != 0) {
+    resolved.flat_threshold = settings.index_flat_threshold;
+  }
   return resolved;
 }
 
@@ -29,8 +31,10 @@ SpaceConfig Replica::ConfigOf(const JournalRecord& record) const {
     config.metric = record.metric;
     return ResolveConfig(config, *settings_);
   }
-  // In force as it stands: a rate or quota of 0 is no gap but no limit, whatever the daemon's settings are by now.
+  // In force as it stands: a rate or quota of 0 is no gap but no limit, and no threshold the machine's own, whatever the
+  // daemon's settings are by now.
   SpaceConfig config = ResolveConfig(*record.config, *settings_);
+  config.flat_threshold = record.config->flat_threshold;
   config.max_rate = record.config->max_rate;
   config.quota_observations = record.config->quota_observations;
   config.quota_bytes = record.config->quota_bytes;

@@ -114,7 +114,9 @@ void ResourceWatermarks::ReadMemory(MonotonicTime now) {
   memory_used_.store(*used, std::memory_order_relaxed);
   if (!limit) return memory_.store(ResourceState::kNormal, std::memory_order_release);
   const double most = marks_.memory_hard * static_cast<double>(*limit);
-  const Watermark soft = OfMemory(marks_.memory_soft * static_cast<double>(*limit));
+  const double some = marks_.memory_soft * static_cast<double>(*limit);
+  memory_soft_.store(static_cast<uint64_t>(some), std::memory_order_relaxed);
+  const Watermark soft = OfMemory(some);
   const Watermark hard = OfMemory(most);
   const auto next = [&] { return NextState(memory_, -static_cast<double>(*used), soft, hard); };
   // A deleted space's memory may still be with the allocator, and would keep the state for ever.
@@ -170,6 +172,13 @@ ResourceWatermarks::Reading ResourceWatermarks::Read() {
   return {Known(disk_free_.load(std::memory_order_relaxed), kUnknown),
           Known(memory_used_.load(std::memory_order_relaxed), kUnknown),
           Known(memory_limit_.load(std::memory_order_relaxed), kUnknown)};
+}
+
+uint64_t ResourceWatermarks::SpareMemory() {
+  const Reading reading = Read();
+  if (!reading.memory_limit || !reading.memory_used) return UINT64_MAX;
+  const uint64_t soft = memory_soft_.load(std::memory_order_relaxed);
+  return soft - std::min(soft, *reading.memory_used);
 }
 
 void ResourceWatermarks::Tell(const GaugeSink& sink) {

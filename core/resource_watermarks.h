@@ -80,6 +80,9 @@ class ResourceWatermarks {
   };
   // At most 100 ms old.
   Reading Read() ABSL_LOCKS_EXCLUDED(mu_);
+  // How many bytes are left up to memory's soft mark, for what is not worth telling anybody of pressure. UINT64_MAX
+  // without a limit.
+  uint64_t SpareMemory() ABSL_LOCKS_EXCLUDED(mu_);
   // ... to a scrape.
   void Tell(const GaugeSink& sink) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -122,6 +125,7 @@ class ResourceWatermarks {
   std::atomic<uint64_t> disk_hard_{0};
   std::atomic<uint64_t> memory_used_{kUnknown};
   std::atomic<uint64_t> memory_limit_{kUnknown};
+  std::atomic<uint64_t> memory_soft_{0};
   std::atomic<uint64_t> memory_hard_{0};
 };
 

@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/stream_state.h"
+#include "index/flat_threshold.h"
 
 namespace engram {
 
@@ -28,7 +29,8 @@ IndexOptions Space::IndexOptionsFor(uint32_t dimension) const {
   IndexOptions options;
   options.metric = origin_.config.metric;
   options.dimension = dimension;
-  options.flat_threshold = *origin_.config.flat_threshold;
+  const auto& threshold = origin_.config.flat_threshold;
+  options.flat_threshold = threshold ? *threshold : TunedFlatThreshold(options.metric, dimension);
   options.max_connections = origin_.config.max_connections;
   options.ef_construction = origin_.config.ef_construction;
   options.keep_rows = origin_.keeps_contents;
@@ -38,9 +40,11 @@ IndexOptions Space::IndexOptionsFor(uint32_t dimension) const {
 absl::Status Space::FixDimension(uint32_t dimension) {
   const SpaceIndex* fixed = index();
   if (fixed == nullptr) {
+    // Before the lock: a threshold may have to be measured.
+    const IndexOptions options = IndexOptionsFor(dimension);
     MutexLock lock(mu_);
     if (index_ == nullptr) {
-      index_ = SpaceIndex::Create(IndexOptionsFor(dimension));
+      index_ = SpaceIndex::Create(options);
       index_view_.store(index_.get(), std::memory_order_release);
     }
     fixed = index_.get();
@@ -208,11 +212,13 @@ SpaceInfo Space::Info() const {
   info.config = origin_.config;
   if (const SpaceIndex* index = this->index()) {
     info.config.dimension = index->options().dimension;
+    info.config.flat_threshold = index->options().flat_threshold;
     info.live = index->live();
     info.size = index->size();
     info.linked = index->linked();
     info.link_backlog = index->link_backlog();
     info.has_graph = index->has_graph();
+    info.graph_dead_share = index->graph_dead_share();
   }
   info.resident_bytes = ResidentBytes();
   info.queued = queued();

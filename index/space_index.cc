@@ -1,7 +1,5 @@
 #include "index/space_index.h"
 
-#include <absl/base/thread_annotations.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -12,7 +10,6 @@
 #include <vector>
 
 #include "core/base/check.h"
-#include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "index/code_graph.h"
 #include "index/code_query.h"
@@ -21,6 +18,7 @@
 #include "index/filter_choice.h"
 #include "index/id_map.h"
 #include "index/kept_rows.h"
+#include "index/serving_graph.h"
 #include "index/slab_image.h"
 #include "index/top_k.h"
 
@@ -45,7 +43,10 @@ constexpr uint32_t kSurePerHit = 3;
 class CodedSpaceIndex final : public SpaceIndex {
  public:
   explicit CodedSpaceIndex(const IndexOptions& options)
-      : options_(options), slab_(options.metric, options.dimension), ids_(slab_) {
+      : options_(options),
+        slab_(options.metric, options.dimension),
+        ids_(slab_),
+        graph_(slab_, {options.max_connections, options.ef_construction, options.seed}) {
     if (options.keep_rows) rows_.emplace(options.dimension);
   }
 
@@ -54,6 +55,10 @@ class CodedSpaceIndex final : public SpaceIndex {
   bool ForgetOrdinal(Ordinal ordinal) override;
 
   uint32_t Link(uint32_t most, const std::function<bool()>& yield) override;
+  Rebuilt Rebuild(uint32_t most, uint64_t spare, const std::function<bool()>& yield) override {
+    const ServingGraph::Rebuilt rebuilt = graph_.Rebuild(live(), most, spare, yield);
+    return {rebuilt.moved != 0, rebuilt.replaced};
+  }
   uint32_t MakeBits(uint32_t most) override;
   absl::Status AttachGraph(ImageSource& source) override;
 
@@ -83,21 +88,18 @@ class CodedSpaceIndex final : public SpaceIndex {
   const IndexOptions& options() const override { return options_; }
   uint64_t size() const override { return slab_.size(); }
   uint64_t live() const override { return live_.load(std::memory_order_relaxed); }
-  uint64_t linked() const override { return linked_.load(std::memory_order_acquire); }
+  uint64_t linked() const override { return graph_.linked(); }
   uint64_t link_backlog() const override;
   bool linking_due() const override {
-    return link_backlog() != 0 || (slab_.bits() && slab_.size() - slab_.bits_through() >= kLongTail);
+    return link_backlog() != 0 || (slab_.bits() && slab_.size() - slab_.bits_through() >= kLongTail) ||
+           graph_.RebuildDue(live());
   }
-  bool has_graph() const override { return has_graph_.load(std::memory_order_relaxed); }
+  bool has_graph() const override { return graph_.exists(); }
+  double graph_dead_share() const override { return graph_.DeadShare(live()); }
   uint64_t resident_bytes() const override;
 
  private:
   void AppendStep(std::span<const Entry> entries, Ordinal first, uint32_t* replaced);
-  std::shared_ptr<const CodeGraph> SharedGraph() const ABSL_LOCKS_EXCLUDED(graph_mu_) {
-    MutexLock lock(graph_mu_);
-    return graph_;
-  }
-  void Serve(std::shared_ptr<CodeGraph> graph) ABSL_LOCKS_EXCLUDED(graph_mu_);
   // Offers what the graph finds below `linked`; false when a scan is the better way or the only one.
   bool WalkGraph(const SearchRequest& request, const CodeQuery& query, Ordinal linked, IndexView view,
                  SearchResult* result, TopK& near) const;
@@ -116,9 +118,6 @@ class CodedSpaceIndex final : public SpaceIndex {
     const uint64_t sure = uint64_t{request.k} * std::min(request.oversample, kSurePerHit);
     return static_cast<uint32_t>(std::min<uint64_t>(sure, UINT32_MAX));
   }
-  CodeGraphOptions graph_options() const {
-    return {options_.max_connections, options_.ef_construction, options_.seed};
-  }
 
   // Constant after construction.
   const IndexOptions options_;
@@ -129,13 +128,7 @@ class CodedSpaceIndex final : public SpaceIndex {
   IdArena arena_;
   IdMap ids_;
   std::atomic<uint64_t> live_{0};
-  std::atomic<Ordinal> linked_{0};
-
-  // The linker's; what readers walk is shown to them as graph_.
-  std::shared_ptr<CodeGraph> linking_;
-  mutable Mutex graph_mu_;
-  std::shared_ptr<const CodeGraph> graph_ ABSL_GUARDED_BY(graph_mu_);
-  std::atomic<bool> has_graph_{false};  // A figure for whoever asks.
+  ServingGraph graph_;
 
   // The writer's scratch.
   std::vector<float> widened_;
@@ -220,48 +213,28 @@ uint32_t CodedSpaceIndex::MakeBits(uint32_t most) {
   return end - begin;
 }
 
-void CodedSpaceIndex::Serve(std::shared_ptr<CodeGraph> graph) {
-  linking_ = std::move(graph);
-  MutexLock lock(graph_mu_);
-  graph_ = linking_;
-  has_graph_.store(true, std::memory_order_relaxed);
-}
-
 uint32_t CodedSpaceIndex::Link(uint32_t most, const std::function<bool()>& yield) {
-  if (!linking_ && live() <= options_.flat_threshold) return 0;
-  const Ordinal visible = slab_.size();
-  const Ordinal begin = linked_.load(std::memory_order_relaxed);
-  Ordinal at = begin;
-  try {
-    if (!linking_) Serve(std::make_shared<CodeGraph>(slab_, graph_options()));
-    for (uint32_t inserted = 0; at < visible && inserted < most; ++at) {
-      if (slab_.DiedAt(at) == CodeSlab::kLive) {
-        if (inserted != 0 && yield && yield()) break;
-        slab_.MakeBits(at + 1);
-        // Out of memory: it stays in the tail, which finds it too.
-        if (!linking_->Insert(at)) break;
-        ++inserted;
-      }
-      // Pairs with the load in Search: what lies below is in the graph, links and all.
-      linked_.store(at + 1, std::memory_order_release);
+  if (!graph_.exists()) {
+    if (live() <= options_.flat_threshold) return 0;
+    try {
+      graph_.Begin();
+    } catch (const std::bad_alloc&) {
+      // Everything stays in the tail, which finds it too.
+      return 0;
     }
-  } catch (const std::bad_alloc&) {
-    // As above.
   }
-  return at - begin;
+  return graph_.Link(most, yield);
 }
 
 absl::Status CodedSpaceIndex::AttachGraph(ImageSource& source) {
-  if (linking_) return absl::FailedPreconditionError("the space has a graph already");
+  if (graph_.exists()) return absl::FailedPreconditionError("the space has a graph already");
   try {
     slab_.MakeBits(slab_.size());
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("no memory for the bits of the rows of the image");
   }
-  ENGRAM_ASSIGN_OR_RETURN(CodeGraph::Loaded loaded, CodeGraph::Load(slab_, graph_options(), source));
-  if (!loaded.graph) return absl::OkStatus();
-  Serve(std::move(loaded.graph));
-  linked_.store(loaded.end, std::memory_order_release);
+  ENGRAM_ASSIGN_OR_RETURN(CodeGraph::Loaded loaded, CodeGraph::Load(slab_, graph_.options(), source));
+  if (loaded.graph) graph_.Adopt(std::move(loaded.graph), loaded.end);
   return absl::OkStatus();
 }
 
@@ -273,9 +246,9 @@ absl::Status CodedSpaceIndex::Load(ImageSource& source) {
 
 absl::Status CodedSpaceIndex::SaveGraph(IndexView view, ImageSink& sink) const {
   // Before the graph: what lies below is in it, links and all.
-  const Ordinal linked = std::min(linked_.load(std::memory_order_acquire), view.visible);
-  const std::shared_ptr<const CodeGraph> graph = SharedGraph();
-  return graph != nullptr ? graph->Save(linked, sink) : CodeGraph::SaveNone(graph_options(), sink);
+  const Ordinal linked = std::min(graph_.linked(), view.visible);
+  const std::shared_ptr<const CodeGraph> graph = graph_.Share();
+  return graph != nullptr ? graph->Save(linked, sink) : CodeGraph::SaveNone(graph_.options(), sink);
 }
 
 std::optional<Ordinal> CodedSpaceIndex::Find(std::string_view id, IndexView view) const {
@@ -300,7 +273,7 @@ bool CodedSpaceIndex::WalkGraph(const SearchRequest& request, const CodeQuery& q
     if (!choice.walk) return false;
     scope.most_compared = choice.most_compared;
   }
-  const std::shared_ptr<const CodeGraph> graph = SharedGraph();
+  const std::shared_ptr<const CodeGraph> graph = graph_.Share();
   if (graph == nullptr) return false;
   const std::optional<CodeGraph::Walk> walk = graph->Search(query, ef, scope);
   if (!walk) return false;
@@ -351,7 +324,7 @@ SearchResult CodedSpaceIndex::Search(const SearchRequest& request, IndexView vie
   TopK near(wanted, view.visible);
   SearchResult result;
   // Before the walk: what is linked during it is compared in the tail.
-  const Ordinal linked = std::min(linked_.load(std::memory_order_acquire), view.visible);
+  const Ordinal linked = std::min(graph_.linked(), view.visible);
   ScanScope scope = {linked, view.visible, view.visible, request.filter};
   bool walked = WalkGraph(request, query, linked, view, &result, near);
   if (walked) {
@@ -377,9 +350,8 @@ uint64_t CodedSpaceIndex::link_backlog() const {
 }
 
 uint64_t CodedSpaceIndex::resident_bytes() const {
-  const std::shared_ptr<const CodeGraph> graph = SharedGraph();
   return sizeof(*this) + slab_.resident_bytes() + (rows_ ? rows_->ResidentBytes(slab_.size()) : 0) +
-         arena_.resident_bytes() + ids_.resident_bytes() + (graph != nullptr ? graph->resident_bytes() : 0);
+         arena_.resident_bytes() + ids_.resident_bytes() + graph_.resident_bytes();
 }
 
 }  // namespace

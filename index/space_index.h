@@ -7,7 +7,7 @@
 //
 // Threads:
 //   writer   one at a time, the caller sees to it: Append, Forget, ForgetOrdinal.
-//   linker   one at a time, beside the writer and the readers: Link, MakeBits, AttachGraph.
+//   linker   one at a time, beside the writer and the readers: Link, Rebuild, MakeBits, AttachGraph.
 //   readers  any number at any time: everything const.
 // Ownership: owns its memory; results hold copies (ids of hits are views that live as long as the index). A reader that
 //            walks a graph shares it, so a graph that was replaced goes with the last walk over it.
@@ -124,6 +124,15 @@ class SpaceIndex {
   // between two. Returns how far `linked` moved. Does nothing while the space is below flat_threshold.
   virtual uint32_t Link(uint32_t most, const std::function<bool()>& yield) = 0;
 
+  struct Rebuilt {
+    bool moved = false;     // False: nothing is due, or nothing can be done about it now.
+    bool replaced = false;  // The graph was replaced.
+  };
+  // Takes a graph of which more than a quarter is dead closer to being replaced by one over what lives, by up to `most`
+  // insertions and as Link yields. Searches walk the old one until the new one has all that is linked. `spare` bytes may
+  // be taken: what would not hold another graph begins none, and 0 gives up the one that is under way.
+  virtual Rebuilt Rebuild(uint32_t most, uint64_t spare, const std::function<bool()>& yield) = 0;
+
   // Makes the bits of up to `most` ordinals, in order, which quicken a long scan of the tail; returns of how many. Link
   // makes those of what it links.
   virtual uint32_t MakeBits(uint32_t most) = 0;
@@ -160,9 +169,11 @@ class SpaceIndex {
   virtual uint64_t linked() const = 0;  // Ordinals the graph accounts for; 0 without a graph.
   // Ordinals that wait to be linked: size - linked above flat_threshold, else 0.
   virtual uint64_t link_backlog() const = 0;
-  // There is something to link, or a tail so long that bits would quicken its scan and have not been made.
+  // There is something to link or to rebuild, or a tail so long that bits would quicken its scan and have not been made.
   virtual bool linking_due() const = 0;
   virtual bool has_graph() const = 0;
+  // Of the graph's nodes: exact when nothing waits to be linked, else no more than that.
+  virtual double graph_dead_share() const = 0;
   virtual uint64_t resident_bytes() const = 0;
 };
 

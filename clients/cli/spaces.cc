@@ -58,8 +58,9 @@ ExitCode PrintSpace(Session& session, const absl::StatusOr<v1::Space>& space, co
   line("metric", NameOf(config.metric()));
   line("observations", fmt::format("{} live of {} stored, {} waiting", Grouped(space->live()), Grouped(space->size()),
                                    Grouped(space->queued())));
-  line("graph", space->has_graph() ? fmt::format("{} linked", Grouped(space->linked()))
-                                   : fmt::format("none below {} observations", Grouped(config.flat_threshold())));
+  line("graph", space->has_graph()              ? fmt::format("{} linked", Grouped(space->linked()))
+                : config.has_flat_threshold() ? fmt::format("none below {} observations", Grouped(config.flat_threshold()))
+                                              : "none yet");
   line("memory", FormatBytes(space->resident_bytes()));
   line("made", FormatInstant(space->created_at_us()));
   line("max_connections", Grouped(config.max_connections()));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/journal/little_endian.h"
 #include "core/observation_check.h"
 
@@ -12,6 +14,8 @@ constexpr size_t kFixedBytes = 4 * 8 + 6 * 4 + 4 * 8 + 3 * 4;
 constexpr size_t kStreamBytes = 12;
 // As far as any setting lets it go.
 constexpr uint32_t kMostDimension = 16384;
+// Stands for a flat_threshold that is not set.
+constexpr uint64_t kTuned = UINT64_MAX;
 
 bool Sound(const SpaceConfig& config, uint32_t metric) {
   return metric >= 1 && metric <= 3 && config.dimension <= kMostDimension && config.max_connections >= 4 &&
@@ -37,7 +41,7 @@ std::vector<std::byte> EncodeSpace(const Space::Snapshot& snapshot) {
   out.Put(config.max_connections);
   out.Put(config.ef_construction);
   out.Put(config.ef_search);
-  out.Put(*config.flat_threshold);
+  out.Put(config.flat_threshold ? std::min(*config.flat_threshold, kTuned - 1) : kTuned);
   out.Put(config.max_rate);
   out.Put(config.quota_observations);
   out.Put(config.quota_bytes);
@@ -69,7 +73,8 @@ absl::StatusOr<Space::Snapshot> DecodeSpace(std::span<const std::byte> bytes) {
   config.max_connections = in.Take<uint32_t>();
   config.ef_construction = in.Take<uint32_t>();
   config.ef_search = in.Take<uint32_t>();
-  config.flat_threshold = in.Take<uint64_t>();
+  const auto threshold = in.Take<uint64_t>();
+  if (threshold != kTuned) config.flat_threshold = threshold;
   config.max_rate = in.Take<uint64_t>();
   config.quota_observations = in.Take<uint64_t>();
   config.quota_bytes = in.Take<uint64_t>();

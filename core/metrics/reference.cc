@@ -89,6 +89,9 @@ constexpr Advice kAdvice[] = {
      "More: frames are larger, or more of them are under way, than the pool keeps."},
     {MetricId::kSpaceResident, "About 1.5 KB an observation of 768 dimensions, besides its text.",
      "`engram_memory_used_bytes` approaches `engram_memory_limit_bytes`. Set `limits.per_space_quotas.bytes`."},
+    {MetricId::kGraphDead, "Below 0.25, and for as long as a rebuild takes above.",
+     "Above 0.25 for hours: `engram_memory_used_bytes` leaves no room for a second graph below `limits.memory_soft`, or "
+     "more than half of the linking rate arrives all the time."},
     {MetricId::kMemoryUsed, "Somewhat more than the sum of `engram_space_resident_bytes`, and the queue.",
      "Above `limits.memory_soft` (0.8) of `engram_memory_limit_bytes`. At `limits.memory_hard` observations are refused."},
     {MetricId::kDiskFree, "It falls with the rate of the journal and rises when segments are rewritten.",
@@ -116,6 +119,7 @@ std::string_view UnitName(const MetricRow& row) {
   if (name.ends_with("_bytes")) return "bytes";
   if (name.ends_with("_utilization")) return "percent";
   if (name.ends_with("_state")) return "level";
+  if (name.ends_with("_ratio")) return "ratio";
   return "count";
 }
 

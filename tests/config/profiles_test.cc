@@ -48,7 +48,6 @@ TEST(Profiles, HaveTheirNumbers) {
 
   Settings memory_constrained = With("memory_constrained", 2, 10, 100, 10, 1000, 0.1, 200);
   memory_constrained.hnsw_max_connections = 8;
-  memory_constrained.hnsw_ef_construction = 100;
   EXPECT_EQ(Load("memory_constrained"), memory_constrained);
 
   Settings multi_tenant = With("multi_tenant", 8, 10, 100, 1, 50000, 0.15, 500);

@@ -177,10 +177,21 @@ TEST_F(Watermarks, StandWhereTheyWereWhileNothingCanBeRead) {
   EXPECT_EQ(FloorAtDisk(1 << 30), PressureLevel::kNormal);
 }
 
+TEST_F(Watermarks, TellWhatIsSpareUpToTheSoftOne) {
+  EXPECT_EQ(watermarks().SpareMemory(), 700u * 1024);
+  machine_.UseMemory(799);
+  Later();
+  EXPECT_EQ(watermarks().SpareMemory(), 1024u);
+  machine_.UseMemory(850);
+  Later();
+  EXPECT_EQ(watermarks().SpareMemory(), 0u);
+}
+
 TEST_F(Watermarks, SetNoLimitWhereNoneIsKnown) {
   machine_.Write("proc/meminfo", "");
   EXPECT_EQ(FloorAtMemory(1 << 30), PressureLevel::kNormal);
   EXPECT_EQ(watermarks().Read().memory_limit, std::nullopt);
+  EXPECT_EQ(watermarks().SpareMemory(), UINT64_MAX);
 }
 
 TEST_F(Watermarks, FollowAContainerThatIsResized) {
