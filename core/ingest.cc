@@ -26,6 +26,7 @@ Ingest::Ingest(const Settings& settings, CommitLog* log, ResourceWatermarks* wat
       clock_(clock),
       metrics_(metrics),
       gate_(settings.queue_capacity, settings.queue_high_priority_ratio, clock),
+      bytes_gate_(settings.queue_capacity_bytes, settings.queue_high_priority_ratio, clock),
       pressure_(settings.queue_capacity),
       linker_(
           executor, [this](Space& space, uint32_t linked) { NoteLinked(space, linked); },
@@ -41,6 +42,7 @@ Ingest::~Ingest() {
 
 bool Ingest::Finish(MonotonicTime deadline) {
   gate_.Shut();
+  bytes_gate_.Shut();
   return pool_.AwaitIdle(deadline);
 }
 
@@ -146,8 +148,6 @@ void Ingest::Queue(const std::shared_ptr<Space>& space, StreamState& stream, con
     committer_.CountRefused(*space, RejectReason::kInvalid, 1);
     stream.Reject(checked.invalid[(*invalid)++]);
   }
-  const uint32_t size = end - begin;
-  queue_bytes_.fetch_add(size * checked.frame->bytes_each, std::memory_order_relaxed);
   stream.Received(through);
   Slice slice;
   slice.frame = checked.frame;
@@ -178,7 +178,7 @@ void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<St
   const uint64_t spare = apart ? gate_.share(Priority::kHigh) / 4 : 0;
   uint32_t place = 0;
   while (place < allowed) {
-    const auto granted = static_cast<uint32_t>(gate_.TakeUpTo(frame.priority, allowed - place, spare));
+    const uint32_t granted = TakeRoom(frame, allowed - place, spare);
     if (granted > 0) {
       NotePressure();
       const uint32_t end = place + granted;
@@ -186,7 +186,8 @@ void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<St
       place = end;
       continue;
     }
-    const bool room = gate_.AwaitRoom(frame.priority, allowed - place, deadline, spare);
+    const bool late = clock_->Now() >= deadline;
+    const bool room = AwaitRoom(frame, allowed - place, spare, deadline) && !late;
     // A connection that is over sends no more; what was queued is finished all the same.
     if (!stream->Current(generation)) return space->ReturnAllowance(allowed - place);
     if (room) continue;
@@ -196,13 +197,28 @@ void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<St
       return RefuseForNow(*space, *stream, from, last_sequence, RejectReason::kDraining, Draining(), Duration{0});
     }
     return RefuseForNow(*space, *stream, from, last_sequence, RejectReason::kOverCapacity,
-                        absl::ResourceExhaustedError(fmt::format("the queue is full: {} of {} observations wait",
-                                                                 gate_.depth(), gate_.capacity())),
+                        absl::ResourceExhaustedError(fmt::format(
+                            "the queue is full: {} of {} observations wait, {} of {} bytes", gate_.depth(),
+                            gate_.capacity(), bytes_gate_.depth(), bytes_gate_.capacity())),
                         gate_.RetryAfter());
   }
   if (place == total) return;
   RefuseForNow(*space, *stream, frame.SequenceOf(place), last_sequence, allowance.reason, allowance.refusal,
                allowance.retry_after);
+}
+
+uint32_t Ingest::TakeRoom(const Frame& frame, uint32_t want, uint64_t spare) {
+  const uint64_t each = frame.bytes_each;
+  const uint64_t bytes = bytes_gate_.TakeUpTo(frame.priority, want * each);
+  const uint64_t fit = each == 0 ? want : bytes / each;
+  const uint64_t granted = fit == 0 ? 0 : gate_.TakeUpTo(frame.priority, fit, spare);
+  bytes_gate_.Release(frame.priority, bytes - granted * each);
+  return static_cast<uint32_t>(granted);
+}
+
+bool Ingest::AwaitRoom(const Frame& frame, uint32_t want, uint64_t spare, MonotonicTime deadline) {
+  return bytes_gate_.AwaitRoom(frame.priority, want * frame.bytes_each, deadline, 0, frame.bytes_each) &&
+         gate_.AwaitRoom(frame.priority, want, deadline, spare);
 }
 
 bool Ingest::EnterBacklog(const std::shared_ptr<Space>& space, StreamState& stream, uint64_t generation,
@@ -273,6 +289,7 @@ uint64_t Ingest::connections() const {
 void Ingest::StopAdmitting() {
   admitting_.store(false, std::memory_order_release);
   gate_.Shut();
+  bytes_gate_.Shut();
   MutexLock lock(mu_);
   for (const auto& [stream, connection] : connections_) {
     stream->EndWhenReached(Draining());
@@ -282,6 +299,7 @@ void Ingest::StopAdmitting() {
 
 void Ingest::ResumeAdmitting() {
   gate_.Reopen();
+  bytes_gate_.Reopen();
   admitting_.store(true, std::memory_order_release);
   MutexLock lock(mu_);
   for (const auto& [stream, connection] : connections_) stream->Reopen();
@@ -301,7 +319,9 @@ PressureReading Ingest::ReadPressure(const Space& space) const {
 }
 
 void Ingest::NotePressure() {
-  if (!pressure_.Update(gate_.fill()) && !watermarks_->TakeChanged()) return;
+  const double bytes = static_cast<double>(bytes_gate_.fill()) / static_cast<double>(bytes_gate_.capacity());
+  const auto bytes_fill = static_cast<uint64_t>(bytes * static_cast<double>(gate_.capacity()));
+  if (!pressure_.Update(std::max(gate_.fill(), bytes_fill)) && !watermarks_->TakeChanged()) return;
   const PressureReading reading = ReadPressure();
   MutexLock lock(mu_);
   for (const auto& [stream, connection] : connections_) {
@@ -337,17 +357,18 @@ void Ingest::Started(const Batch& batch, size_t worker, bool stolen) {
   if (stolen) series.Add(MetricId::kStolen);
   series.Observe(MetricId::kBatchSize, static_cast<int64_t>(batch.observations));
   std::array<uint64_t, 2> left{};
-  uint64_t bytes = 0;
+  std::array<uint64_t, 2> bytes{};
   for (const Portion& portion : batch.portions) {
     for (const Slice& slice : portion.slices) {
       const Priority priority = slice.frame->priority;
       left[priority == Priority::kHigh ? 1 : 0] += slice.size();
-      bytes += slice.size() * slice.frame->bytes_each;
+      bytes[priority == Priority::kHigh ? 1 : 0] += slice.size() * slice.frame->bytes_each;
       metrics_->process().Observe(MetricId::kQueueWait, std::chrono::nanoseconds(now - slice.queued).count(),
                                   slice.size(), priority == Priority::kHigh ? 0 : 1);
     }
   }
-  queue_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  bytes_gate_.Release(Priority::kNormal, bytes[0]);
+  bytes_gate_.Release(Priority::kHigh, bytes[1]);
   gate_.Release(Priority::kNormal, left[0]);
   gate_.Release(Priority::kHigh, left[1]);
   NotePressure();

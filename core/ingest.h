@@ -66,7 +66,7 @@ class Ingest final : public BatchHandler {
   // Observations since the start.
   uint64_t committed_total() const { return committer_.committed_total(); }
   uint64_t refused_total() const { return committer_.refused_total(); }
-  uint64_t queue_bytes() const { return queue_bytes_.load(std::memory_order_relaxed); }
+  uint64_t queue_bytes() const { return bytes_gate_.depth(); }
   Linker& linker() { return linker_; }
   RecallBudget& budget() { return budget_; }
   const RecallBudget& budget() const { return budget_; }
@@ -92,6 +92,9 @@ class Ingest final : public BatchHandler {
   void RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint64_t through, RejectReason reason,
                     absl::Status why, Duration retry_after);
   // False when the frame goes no further: there is no room in the space's backlog, or nobody to go on for.
+  // Takes room for up to `want` observations of the frame; answers for how many there was.
+  uint32_t TakeRoom(const Frame& frame, uint32_t want, uint64_t spare);
+  bool AwaitRoom(const Frame& frame, uint32_t want, uint64_t spare, MonotonicTime deadline);
   bool EnterBacklog(const std::shared_ptr<Space>& space, StreamState& stream, uint64_t generation, const Frame& frame,
                     uint64_t last_sequence, MonotonicTime deadline);
   void NoteBacklog(Space& space) ABSL_LOCKS_EXCLUDED(mu_);
@@ -104,9 +107,10 @@ class Ingest final : public BatchHandler {
   Metrics* const metrics_;
 
   CapacityGate gate_;
+  // The same room in bytes. What waits is released by both, and taken from this one first.
+  CapacityGate bytes_gate_;
   PressureGauge pressure_;
-  // Atomic: a sum and a flag, read by themselves.
-  std::atomic<uint64_t> queue_bytes_{0};
+  // Atomic: a flag, read by itself.
   std::atomic<bool> admitting_{true};
 
   mutable Mutex mu_;

@@ -44,9 +44,9 @@ void CapacityGate::Release(Priority share, uint64_t units) {
   if (waiting_ > 0) room_.NotifyAll();
 }
 
-bool CapacityGate::AwaitRoom(Priority share, uint64_t units, MonotonicTime deadline, uint64_t spare) {
+bool CapacityGate::AwaitRoom(Priority share, uint64_t units, MonotonicTime deadline, uint64_t spare, uint64_t least) {
   const size_t place = Place(share);
-  const uint64_t enough = std::clamp<uint64_t>(shares_[place] / 8, 1, std::max<uint64_t>(units, 1));
+  const uint64_t enough = std::max(std::clamp<uint64_t>(shares_[place] / 8, 1, std::max<uint64_t>(units, 1)), least);
   MutexLock lock(mu_);
   ++waiting_;
   bool in_time = true;

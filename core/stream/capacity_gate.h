@@ -26,9 +26,10 @@ class CapacityGate {
   uint64_t TakeUpTo(Priority share, uint64_t want, uint64_t spare = 0) ABSL_LOCKS_EXCLUDED(mu_);
   void Release(Priority share, uint64_t units) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Waits until `units` (or an eighth of the share, if that is less: large pieces keep batches large) are free. At the
-  // deadline any room will do; false without, or once shut.
-  bool AwaitRoom(Priority share, uint64_t units, MonotonicTime deadline, uint64_t spare = 0) ABSL_LOCKS_EXCLUDED(mu_);
+  // Waits until `units` (or an eighth of the share, if that is less: large pieces keep batches large; but no less than
+  // `least`) are free. At the deadline any room will do; false without, or once shut.
+  bool AwaitRoom(Priority share, uint64_t units, MonotonicTime deadline, uint64_t spare = 0, uint64_t least = 1)
+      ABSL_LOCKS_EXCLUDED(mu_);
   // Wakes everybody; from now on AwaitRoom answers false at once.
   void Shut() ABSL_LOCKS_EXCLUDED(mu_);
   void Reopen() ABSL_LOCKS_EXCLUDED(mu_);

@@ -151,6 +151,34 @@ TEST_F(EngineStreamTest, TheQueueNeverHoldsMoreThanItsCapacity) {
   EXPECT_EQ(engine().GetSpace("notes")->live, 14000u);
 }
 
+TEST_F(EngineStreamTest, TheQueueNeverHoldsMoreBytesThanItMay) {
+  settings_.queue_capacity_bytes = 100'000;
+  settings_.queue_high_priority_ratio = 0;
+  settings_.num_workers = 1;
+  Waker waker;
+  const auto stream = engine().OpenStream({.space = "notes"}, &waker);
+  const auto queue_bytes = [&] {
+    double bytes = -1;
+    engine().ReadGauges([&](MetricId metric, std::string_view, size_t, double value) {
+      if (metric == MetricId::kQueueMemory) bytes = value;
+    });
+    return bytes;
+  };
+  for (int frame = 0; frame < 20; ++frame) {
+    std::vector<TestObservation> observations(50);
+    for (size_t i = 0; i < observations.size(); ++i) {
+      observations[i].embedding = {1, static_cast<float>(50 * frame + static_cast<int>(i))};
+      observations[i].content = std::string(4000, 'x');
+    }
+    (*stream)->Submit(1 + 50 * static_cast<uint64_t>(frame), Priority::kNormal, MakeBatch(observations));
+    EXPECT_THAT(queue_bytes(), ::testing::AllOf(::testing::Ge(0), ::testing::Le(100'000)));
+  }
+  std::vector<Rejected> rejected;
+  EXPECT_EQ(AwaitReached(**stream, waker, &rejected).durable_through, 1000u);
+  EXPECT_THAT(rejected, IsEmpty());
+  EXPECT_EQ(queue_bytes(), 0);
+}
+
 TEST_F(EngineStreamTest, IndexedFollowsTheGraph) {
   SpaceConfig config;
   config.flat_threshold = 0;

@@ -156,6 +156,21 @@ TEST_F(CapacityGateTest, LargeWishesWaitForAnEighthOfTheShare) {
   EXPECT_EQ(waiter.at, released);
 }
 
+TEST_F(CapacityGateTest, RoomForLessThanTheLeastIsNotWaitedFor) {
+  CapacityGate gate(1000, 0.2, &clock_);
+  gate.TakeUpTo(kNormal, 800);
+  std::atomic<bool> room = false;
+  std::jthread waiter([&] { room = gate.AwaitRoom(kNormal, 300, clock_.Now() + seconds(1), 0, 300); });
+  clock_.AwaitWaiters(1);
+  gate.Release(kNormal, 299);
+  clock_.Advance(milliseconds(5));
+  clock_.AwaitWaiters(1);
+  EXPECT_FALSE(room);
+  gate.Release(kNormal, 1);
+  waiter.join();
+  EXPECT_TRUE(room);
+}
+
 TEST_F(CapacityGateTest, AwaitRoomEndsAtItsDeadline) {
   CapacityGate gate(1000, 0.1, &clock_);
   gate.TakeUpTo(kNormal, 900);
