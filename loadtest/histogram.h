@@ -45,6 +45,14 @@ class Histogram {
     return static_cast<int64_t>(max_);
   }
 
+  // Calls `each(largest value, count)` for each bucket that counted something, from the least.
+  template <class Each>
+  void ForEach(const Each& each) const {
+    for (size_t i = 0; i < counts_.size(); ++i) {
+      if (counts_[i] > 0) each(static_cast<int64_t>(std::min(LargestOf(i), max_)), counts_[i]);
+    }
+  }
+
   uint64_t count() const { return count_; }
   int64_t max() const { return static_cast<int64_t>(max_); }
   double mean() const { return count_ == 0 ? 0 : sum_ / static_cast<double>(count_); }
@@ -59,6 +67,12 @@ class Histogram {
     if (v < kExact) return v;
     const int shift = std::bit_width(v) - 1 - kSubBits;
     return kExact + static_cast<size_t>(shift - 1) * kSubBuckets + (static_cast<size_t>(v >> shift) - kSubBuckets);
+  }
+  static uint64_t LargestOf(size_t index) {
+    if (index < kExact) return index;
+    const size_t shift = (index - kExact) / kSubBuckets + 1;
+    const uint64_t sub = (index - kExact) % kSubBuckets + kSubBuckets;
+    return ((sub + 1) << shift) - 1;
   }
   static uint64_t MiddleOf(size_t index) {
     if (index < kExact) return index;

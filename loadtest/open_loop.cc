@@ -81,7 +81,11 @@ absl::StatusOr<int64_t> TimeObserve(v1::MemoryService::Stub& stub, const std::st
   const grpc::Status status = stub.Observe(&context, request, &response);
   const int64_t took = NowNanos() - began;
   ENGRAM_RETURN_IF_ERROR(FromGrpc(status, "observe into " + space));
-  if (response.accepted() != 1) return absl::DataLossError(fmt::format("observe into {}: refused", space));
+  if (response.accepted() != 1) {
+    const bool full = response.rejected_size() > 0 && response.rejected(0).code() == grpc::RESOURCE_EXHAUSTED;
+    return absl::Status(full ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kDataLoss,
+                        fmt::format("observe into {}: refused", space));
+  }
   return took;
 }
 

@@ -48,7 +48,7 @@ absl::StatusOr<OpenLoopResult> RunOpenLoop(v1::MemoryService::Stub& stub, const 
 // One recall; its nanoseconds.
 absl::StatusOr<int64_t> TimeRecall(v1::MemoryService::Stub& stub, const std::string& space, uint32_t k,
                                    std::span<const float> cue, v1::Coverage* coverage = nullptr);
-// One unary Observe of one observation, to its durable acknowledgement; its nanoseconds.
+// One unary Observe of one observation, to its durable acknowledgement; its nanoseconds. RESOURCE_EXHAUSTED: no room.
 absl::StatusOr<int64_t> TimeObserve(v1::MemoryService::Stub& stub, const std::string& space, const SampleText& text,
                                     std::span<const float> embedding);
 

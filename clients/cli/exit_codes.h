@@ -11,6 +11,7 @@ namespace engram {
   X(kOk, 0, "done")                                                                       \
   X(kPartial, 1, "the daemon refused some observations, or what was asked for is not there") \
   X(kUsage, 2, "the command line is wrong")                                               \
+  X(kRegressed, 3, "bench --compare or --against: something got worse")                     \
   X(kBadData, 65, "the input data is wrong: a malformed line, .npy, dimension, a value; or a data directory is damaged") \
   X(kNoInput, 66, "an input file or directory cannot be opened")                                       \
   X(kUnreachable, 69, "the daemon cannot be reached, or it is draining")                  \

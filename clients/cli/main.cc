@@ -7,10 +7,13 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <variant>
 
 #include "clients/cli/session.h"
+#include "loadtest/measure/machine_limits.h"
+#include "loadtest/sink.h"
 
 namespace engram {
 namespace {
@@ -30,6 +33,8 @@ int Run(int argc, char** argv) {
   if (const auto* verify = std::get_if<VerifyOptions>(&line.command)) return RunVerify(offline, *verify);
   if (const auto* dump = std::get_if<DumpOptions>(&line.command)) return RunDump(offline, *dump);
   if (const auto* restore = std::get_if<RestoreOptions>(&line.command)) return RunRestore(offline, *restore);
+  if (const auto* bench = std::get_if<BenchOptions>(&line.command)) return RunBenchCommand(offline, *bench);
+  if (const auto* tune = std::get_if<TuneOptions>(&line.command)) return RunTuneCommand(offline, *tune);
   absl::StatusOr<std::unique_ptr<Connection>> daemon = Connection::To(line.global.address, line.global.timeout_us);
   if (!daemon.ok()) {
     std::fputs(fmt::format("engram: {}\n", std::string(daemon.status().message())).c_str(), stderr);
@@ -63,6 +68,8 @@ int main(int argc, char** argv) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // `engram ... | head` closes the pipe early: the stream still has to be ended properly.
   std::signal(SIGPIPE, SIG_IGN);
+  // What `engram bench` starts to measure a bare gRPC server with.
+  if (argc == 2 && std::string_view(argv[1]) == engram::kSinkArgument) return engram::RunSink();
   const int code = engram::Run(argc, argv);
   if (engram::OutputArrived()) return code;
   std::fputs("engram: cannot write to standard output: what was printed is not whole\n", stderr);

@@ -5,7 +5,7 @@
 #include <map>
 #include <memory>
 
-#include "clients/cli/data_options.h"
+#include "clients/cli/bench_options.h"
 #include "clients/cli/exit_codes.h"
 #include "clients/cli/near_names.h"
 
@@ -15,7 +15,7 @@ namespace {
 constexpr uint32_t kMaxBatch = 65536;
 
 // The application with the place its options are read into. Lives for one parse.
-class Grammar final : private DataOptions {
+class Grammar final : private MeasureOptions {
  public:
   Grammar() {
     app_.name("engram");
@@ -38,6 +38,7 @@ class Grammar final : private DataOptions {
     AddSpaces();
     AddStatus();
     AddDataCommands(&app_);
+    AddMeasureCommands(&app_);
     AddCompletion();
     std::string codes = "Exit codes:\n";
 #define ENGRAM_EXIT_CODE_LINE(name, number, meaning) codes += fmt::format("  {:<5} {}\n", number, meaning);
@@ -54,6 +55,7 @@ class Grammar final : private DataOptions {
   // After a parse: what the options together mean. Throws CLI::ParseError.
   CommandLine Take() {
     line_.global.json = output_ == "json";
+    line_.global.address_given = app_["--address"]->count() > 0;
     if (observe_app_->parsed()) line_.command = TakeObserve();
     if (recall_app_->parsed()) line_.command = TakeRecall();
     if (get_app_->parsed()) line_.command = get_;
@@ -61,6 +63,7 @@ class Grammar final : private DataOptions {
     if (spaces_app_->parsed()) line_.command = TakeSpaces();
     if (status_app_->parsed()) line_.command = status_;
     if (const auto data = TakeDataCommand(); data.has_value()) line_.command = *data;
+    if (const auto measure = TakeMeasureCommand(line_.global); measure.has_value()) line_.command = *measure;
     if (completion_app_->parsed()) line_.command = completion_;
     return line_;
   }

@@ -15,6 +15,8 @@ namespace engram {
 
 struct GlobalOptions {
   std::string address = "127.0.0.1:50051";
+  // It was named, on the command line or by the environment.
+  bool address_given = false;
   bool json = false;
   int64_t timeout_us = 10'000'000;
   bool no_color = false;
@@ -125,6 +127,44 @@ struct SnapshotOptions {
 
 struct CheckpointOptions {};
 
+// Which daemon to measure: a running one, or one to start.
+struct MeasuredOptions {
+  bool running = false;
+  std::string engramd;
+  std::string profile = "balanced";
+  std::vector<std::string> settings;
+  std::string storage;  // Where the started one keeps its data; empty: beside the reports.
+  uint32_t dimension = 384;
+  uint32_t batch = 256;
+  uint32_t streams = 2;
+  uint64_t preload = 10'000;
+  uint64_t seed = 1;
+};
+
+struct BenchOptions {
+  MeasuredOptions measured;
+  int64_t duration_us = 30'000'000;
+  int64_t warmup_us = 5'000'000;
+  double rate = 0;  // 0: chosen, or of what is compared with.
+  double recalls_per_second = 50;
+  std::string baseline;
+  std::string compare;
+  std::string against;
+  std::string stored;  // A report to print instead of measuring.
+  double threshold = 0.05;
+  std::string format = "pretty";
+  std::string report;  // A file; empty: standard output.
+  bool limits = true;
+};
+
+struct TuneOptions {
+  MeasuredOptions measured;
+  int64_t p99_us = 10'000;
+  uint64_t min_throughput = 20'000;
+  int64_t budget_us = 300'000'000;
+  std::string write = "engram-tuned.yaml";
+};
+
 struct CompletionOptions {
   std::string shell;
 };
@@ -149,7 +189,8 @@ struct OfferedCommand {
 
 using CommandOptions = std::variant<ObserveOptions, RecallOptions, GetOptions, ForgetOptions, SpacesOptions,
                                     StatusOptions, VerifyOptions, DumpOptions, RestoreOptions, SnapshotOptions,
-                                    CheckpointOptions, CompletionOptions>;
+                                    CheckpointOptions, BenchOptions, TuneOptions,
+                                    CompletionOptions>;
 
 struct CommandLine {
   GlobalOptions global;

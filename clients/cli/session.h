@@ -63,6 +63,9 @@ ExitCode RunStatus(Session& session, const StatusOptions& options);
 ExitCode RunVerify(Session& session, const VerifyOptions& options);
 ExitCode RunDump(Session& session, const DumpOptions& options);
 ExitCode RunRestore(Session& session, const RestoreOptions& options);
+// With connections of their own. Call them before any other thread was started.
+ExitCode RunBenchCommand(Session& session, const BenchOptions& options);
+ExitCode RunTuneCommand(Session& session, const TuneOptions& options);
 ExitCode RunSnapshot(Session& session, const SnapshotOptions& options);
 ExitCode RunCheckpoint(Session& session);
 // One recall with --follow, until it is interrupted; goes on by itself when the daemon comes back.

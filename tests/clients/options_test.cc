@@ -143,6 +143,31 @@ TEST(Options, CommandsOnDataTakeDirectories) {
   EXPECT_THAT(UsageError({"journal", "dump", "/data", "--from", "0"}), HasSubstr("--from"));
 }
 
+TEST(Options, BenchStartsADaemonUnlessOneIsNamed) {
+  const BenchOptions started = As<BenchOptions>({"bench", "--duration", "2s", "--set", "num_workers=2", "--set",
+                                                 "queue.capacity=5000", "--threshold", "7%", "--no-limits"});
+  EXPECT_FALSE(started.measured.running);
+  EXPECT_EQ(started.duration_us, 2'000'000);
+  EXPECT_THAT(started.measured.settings, ElementsAre("num_workers=2", "queue.capacity=5000"));
+  EXPECT_DOUBLE_EQ(started.threshold, 0.07);
+  EXPECT_FALSE(started.limits);
+  EXPECT_TRUE(As<BenchOptions>({"--address", "10.0.0.7:1", "bench"}).measured.running);
+  EXPECT_EQ(As<BenchOptions>({"--output", "json", "bench"}).format, "json");
+  EXPECT_THAT(UsageError({"--address", "10.0.0.7:1", "bench", "--profile", "balanced"}), HasSubstr("--address"));
+  EXPECT_THAT(UsageError({"bench", "--compare", "a", "--against", "b"}), HasSubstr("exclude"));
+  EXPECT_THAT(UsageError({"bench", "--stored", "a", "--baseline", "b"}), HasSubstr("--stored"));
+  EXPECT_THAT(UsageError({"bench", "--threshold", "much"}), HasSubstr("\"much\" is no share"));
+  EXPECT_THAT(UsageError({"bench", "--format", "pdf"}), HasSubstr("none of pretty"));
+}
+
+TEST(Options, TuneTakesItsGoalInUnits) {
+  const TuneOptions options = As<TuneOptions>({"tune", "--p99", "5ms", "--min-throughput", "20k", "--budget", "2m"});
+  EXPECT_EQ(options.p99_us, 5000);
+  EXPECT_EQ(options.min_throughput, 20'000u);
+  EXPECT_EQ(options.budget_us, 120'000'000);
+  EXPECT_THAT(UsageError({"tune", "--min-throughput", "20x"}), HasSubstr("no count"));
+}
+
 TEST(Options, HelpNamesEveryCommandAndEveryExitCode) {
   const auto parsed = Parse({"--help"});
   const Printout& help = std::get<Printout>(parsed);

@@ -15,7 +15,8 @@ MAY_INCLUDE = [
     ("core/", ["core/", "index/", "config/"]),
     ("server/", ["server/", "core/", "index/", "config/", "engram/v1/"]),
     # The commands that work without a daemon read its data: docs/decisions/0009-offline-tools-read-the-format.md.
-    ("clients/cli/", ["clients/", "core/base/", "core/journal/", "engram/v1/"]),
+    # `bench` and `tune` are measurements of the load tools, which know the wire only, as the command line does.
+    ("clients/cli/", ["clients/", "core/base/", "core/journal/", "engram/v1/", "loadtest/"]),
     ("clients/", ["clients/", "core/base/", "engram/v1/"]),
     # The index's own figures need no daemon.
     ("loadtest/index_", ["loadtest/", "index/", "core/base/", "tests/index/stock_hnswlib.h"]),

@@ -1,0 +1,60 @@
+#include "loadtest/measure/bench_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+namespace engram {
+namespace fs = std::filesystem;
+
+std::string NameOf(const BenchDocument& document) {
+  std::string name = document.Text("environment.measured_at");
+  std::replace(name.begin(), name.end(), ':', '-');
+  return name;
+}
+
+absl::Status WriteWhole(const fs::path& file, const std::string& text) {
+  const fs::path aside = file.string() + ".new";
+  std::error_code error;
+  {
+    std::ofstream out(aside, std::ios::binary);
+    out << text;
+    out.flush();
+    if (!out) return absl::InternalError(fmt::format("cannot write {}: {}", aside.string(), std::strerror(errno)));
+  }
+  fs::rename(aside, file, error);
+  if (error) return absl::InternalError(fmt::format("cannot write {}: {}", file.string(), error.message()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<fs::path> StoreReport(const fs::path& directory, const std::string& name,
+                                     const BenchDocument& document) {
+  if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos) {
+    return absl::InvalidArgumentError(fmt::format("\"{}\" cannot name a report: it has to be a file's name", name));
+  }
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) return absl::InternalError(fmt::format("cannot make {}: {}", directory.string(), error.message()));
+  const fs::path file = directory / (name + ".json");
+  ENGRAM_RETURN_IF_ERROR(WriteWhole(file, document.json().dump(1) + "\n"));
+  return file;
+}
+
+absl::StatusOr<BenchDocument> ReadReport(const fs::path& directory, const std::string& name_or_file) {
+  std::error_code ignored;
+  const fs::path named = directory / (name_or_file + ".json");
+  const fs::path file = fs::is_regular_file(name_or_file, ignored) ? fs::path(name_or_file) : named;
+  std::ifstream in(file, std::ios::binary);
+  if (!in) {
+    return absl::NotFoundError(fmt::format("no report {}: neither that file nor {}", name_or_file, named.string()));
+  }
+  std::ostringstream text;
+  text << in.rdbuf();
+  return BenchDocument::Parse(text.str(), file.string());
+}
+
+}  // namespace engram

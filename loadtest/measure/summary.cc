@@ -1,0 +1,297 @@
+#include "loadtest/measure/summary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <tuple>
+#include <utility>
+
+#include "loadtest/measure/environment.h"
+#include "loadtest/pacing.h"
+#include "loadtest/report.h"
+
+namespace engram {
+namespace {
+
+constexpr std::pair<const char*, double> kQuantiles[] = {{"p50", 0.5},   {"p90", 0.9},    {"p95", 0.95},
+                                                         {"p99", 0.99}, {"p999", 0.999}, {"max", 1.0}};
+constexpr double kSlotSeconds = 0.25;
+
+// The four latencies, and where a round keeps each.
+struct LatencyPart {
+  const char* name;
+  Histogram SteadyOutcome::*of;
+};
+constexpr LatencyPart kLatencies[] = {{"observe", &SteadyOutcome::observe},
+                                      {"durable", &SteadyOutcome::durable},
+                                      {"indexed", &SteadyOutcome::indexed},
+                                      {"recall", &SteadyOutcome::recall}};
+
+double MedianOf(const std::vector<double>& values) { return values.empty() ? NAN : SpreadOf(values).median; }
+
+template <class Of>
+std::vector<double> EachRound(const Measured& measured, const Of& of) {
+  std::vector<double> values;
+  for (const RoundOutcome& round : measured.rounds) values.push_back(of(round));
+  return values;
+}
+
+double SecondsAt(const Histogram& histogram, double quantile) { return Seconds(histogram.Percentile(quantile)); }
+
+void PutLatencies(const Measured& measured, BenchDocument& document) {
+  for (const LatencyPart& part : kLatencies) {
+    const std::string path = std::string("latency.") + part.name;
+    Histogram all;
+    for (const RoundOutcome& round : measured.rounds) all.Merge(round.steady.*part.of);
+    if (all.count() == 0) continue;
+    document.Put(path + ".count", all.count());
+    for (const auto& [name, quantile] : kQuantiles) {
+      document.Put(path + "." + name + "_seconds", SecondsAt(all, quantile));
+    }
+    for (const auto& [name, quantile] : {std::pair("p50", 0.5), std::pair("p99", 0.99)}) {
+      document.PutRounds(path + "." + name + "_seconds", EachRound(measured, [&](const RoundOutcome& round) {
+                           return SecondsAt(round.steady.*part.of, quantile);
+                         }));
+    }
+    Json bounds = Json::array(), counts = Json::array();
+    all.ForEach([&](int64_t upper, uint64_t count) {
+      bounds.push_back(Seconds(upper));
+      counts.push_back(count);
+    });
+    document.Put(std::string("histogram.") + part.name + ".upper_seconds", std::move(bounds));
+    document.Put(std::string("histogram.") + part.name + ".count", std::move(counts));
+  }
+}
+
+void PutStages(const MetricPage& steady, BenchDocument& document) {
+  const auto put = [&](const std::string& stage, const char* metric, const std::string& label) {
+    for (const auto& [name, quantile] : {std::pair("p50", 0.5), std::pair("p99", 0.99)}) {
+      const auto value = steady.Quantile(metric, quantile, label);
+      if (value) document.Put("stages." + stage + "." + name + "_seconds", *value);
+    }
+  };
+  for (const StageMetric& stage : kStageMetrics) put(stage.stage, stage.metric, "");
+  for (const std::string& stage : steady.LabelValues(std::string(kStageFamily) + "_bucket", "stage")) {
+    put(stage, kStageFamily, "stage=\"" + stage + "\"");
+  }
+}
+
+// A part over time, in slots of a quarter of a second.
+struct Slot {
+  uint64_t observations = 0;
+  double depth = 0;
+  std::vector<std::pair<int64_t, uint64_t>> latencies;
+
+  // null where nothing was acknowledged: there is no latency then.
+  Json Quantile(double share) const {
+    uint64_t seen = 0;
+    for (const auto& [latency, count] : latencies) {
+      seen += count;
+      if (static_cast<double>(seen) >= share * static_cast<double>(observations)) return Seconds(latency);
+    }
+    return nullptr;
+  }
+};
+
+std::vector<Slot> SlotsOf(const PartOutcome& part, const std::vector<StreamOutcome::Arrival>& arrivals) {
+  std::vector<Slot> slots(static_cast<size_t>(part.Wall() / kSlotSeconds) + 1);
+  const auto slot = [&](int64_t instant) -> Slot& {
+    const double seconds = std::max(0.0, Seconds(instant - part.began));
+    return slots[std::min(static_cast<size_t>(seconds / kSlotSeconds), slots.size() - 1)];
+  };
+  for (const StreamOutcome::Arrival& arrival : arrivals) {
+    Slot& of = slot(arrival.instant);
+    of.observations += arrival.observations;
+    of.latencies.emplace_back(arrival.latency, arrival.observations);
+  }
+  for (const Look& look : part.looks) slot(look.instant).depth = std::max(slot(look.instant).depth, look.queue_depth);
+  for (Slot& of : slots) std::sort(of.latencies.begin(), of.latencies.end());
+  return slots;
+}
+
+// The steady parts of all rounds one behind the other, then the bursts.
+void PutSeries(const Measured& measured, BenchDocument& document) {
+  std::vector<Slot> slots;
+  const auto append = [&](std::vector<Slot> more) {
+    slots.insert(slots.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  };
+  for (const RoundOutcome& round : measured.rounds) append(SlotsOf(round.steady_part, round.steady.arrivals));
+  for (const RoundOutcome& round : measured.rounds) append(SlotsOf(round.burst_part, round.burst.arrivals));
+  Json at = Json::array(), rate = Json::array(), p50 = Json::array(), p99 = Json::array(), depth = Json::array();
+  for (size_t i = 0; i < slots.size(); ++i) {
+    at.push_back(static_cast<double>(i) * kSlotSeconds);
+    rate.push_back(static_cast<double>(slots[i].observations) / kSlotSeconds);
+    p50.push_back(slots[i].Quantile(0.5));
+    p99.push_back(slots[i].Quantile(0.99));
+    depth.push_back(slots[i].depth);
+  }
+  document.Put("series.seconds", std::move(at));
+  document.Put("series.observations_per_second", std::move(rate));
+  document.Put("series.p50_seconds", std::move(p50));
+  document.Put("series.p99_seconds", std::move(p99));
+  document.Put("series.queue_depth", std::move(depth));
+}
+
+void PutLimits(const Measured& measured, double throughput, BenchDocument& document) {
+  const LimitSamples& limits = measured.limits;
+  const bool unsynced = measured.status.durability() == v1::DURABILITY_MEMORY;
+  const std::tuple<const char*, const std::vector<double>*, bool> parts[] = {
+      {"grpc_sink", &limits.grpc_sink, true},
+      {"disk_sync", &limits.disk_sync, !unsynced},
+      {"memory_scan", &limits.memory_scan, true}};
+  for (const auto& [name, samples, bounds] : parts) {
+    if (samples->empty()) continue;
+    const std::string path = std::string("limits.") + name;
+    document.Put(path + ".observations_per_second", MedianOf(*samples));
+    if (bounds) document.Put(path + ".share", throughput / MedianOf(*samples));
+    document.PutRounds(path + ".observations_per_second", *samples);
+  }
+}
+
+void PutResources(const Measured& measured, const MetricPage& burst, const MetricPage& steady,
+                  BenchDocument& document) {
+  double daemon = 0, client = 0, wall = 0, steady_daemon = 0, steady_wall = 0, observations = 0, payload = 0;
+  for (const RoundOutcome& round : measured.rounds) {
+    daemon += round.burst_part.daemon_cpu;
+    client += round.burst_part.client_cpu;
+    wall += round.burst_part.Wall();
+    steady_daemon += round.steady_part.daemon_cpu;
+    steady_wall += round.steady_part.Wall();
+    observations += static_cast<double>(round.burst.observations);
+    payload += round.burst.payload_bytes;
+  }
+  document.Put("resources.client_cpu_cores", client / wall);
+  document.Put("resources.client_cpu_seconds_per_million", client / observations * 1e6);
+  if (daemon > 0) {
+    document.Put("resources.daemon_cpu_cores", daemon / wall);
+    document.Put("resources.daemon_cpu_seconds_per_million", daemon / observations * 1e6);
+    document.Put("resources.steady_cpu_cores", steady_daemon / steady_wall);
+    document.PutRounds("resources.daemon_cpu_seconds_per_million", EachRound(measured, [](const RoundOutcome& round) {
+                         return round.burst_part.daemon_cpu / static_cast<double>(round.burst.observations) * 1e6;
+                       }));
+  }
+  MetricPage both = burst;
+  both.Add(steady);
+  const auto sum = [](const MetricPage& page, const char* name) { return page.Sum(name).value_or(NAN); };
+  const double reuses = sum(both, "engram_pool_reuses_total") + sum(both, "engram_pool_commit_reuses_total");
+  const double fallbacks = sum(both, "engram_pool_fallbacks_total") + sum(both, "engram_pool_commit_fallbacks_total");
+  document.Put("resources.allocations", fallbacks);
+  document.Put("resources.pool_reuse_rate", reuses / (reuses + fallbacks));
+  const double written = sum(burst, "engram_journal_bytes_total"), synced = sum(burst, "engram_journal_syncs_total");
+  if (written > 0) {
+    // Of what the client sent: framing, and what was written twice. The memory's copies have no counter.
+    document.Put("resources.copies_per_observation", written / sum(burst, "engram_journal_payload_bytes_total"));
+    document.Put("resources.bytes_per_sync", written / synced);
+    document.Put("resources.journal_busy_share", sum(burst, "engram_journal_sync_seconds_sum") / wall);
+  }
+  double peak = static_cast<double>(measured.peak_resident_bytes);
+  if (peak == 0) peak = sum(measured.last_page, "process_resident_memory_bytes");
+  document.Put("resources.peak_memory_bytes", peak);
+  document.Put("resources.memory_used_share",
+               sum(measured.last_page, "engram_memory_used_bytes") / sum(measured.last_page, "engram_memory_limit_bytes"));
+  document.Put("resources.payload_bytes_per_observation", payload / observations);
+}
+
+void PutScheduling(const Measured& measured, const MetricPage& burst, const MetricPage& steady,
+                   BenchDocument& document) {
+  MetricPage both = burst;
+  both.Add(steady);
+  const auto put = [&](const char* path, std::optional<double> value) {
+    if (value) document.Put(path, *value);
+  };
+  const auto batches = both.Sum("engram_streaming_batches_processed_total");
+  put("scheduling.batches", batches);
+  put("scheduling.batch_size_p50", both.Quantile("engram_streaming_batch_size", 0.5));
+  put("scheduling.burst_batch_size_p50", burst.Quantile("engram_streaming_batch_size", 0.5));
+  if (batches) {
+    document.Put("scheduling.stolen_share", both.Sum("engram_streaming_work_stolen_total").value_or(0) / *batches);
+  }
+  put("scheduling.pressure_events", both.Sum("engram_streaming_backpressure_activations_total"));
+  put("scheduling.refused", both.Sum("engram_streaming_observations_rejected_total"));
+  double peak = 0, backlog = 0, looks = 0, pressed = 0;
+  uint64_t wakeups = 0, again = 0;
+  for (const RoundOutcome& round : measured.rounds) {
+    for (const PartOutcome* part : {&round.steady_part, &round.burst_part}) {
+      for (const Look& look : part->looks) {
+        peak = std::max(peak, look.queue_depth);
+        backlog = std::max(backlog, look.link_backlog);
+        if (part == &round.burst_part) looks += 1, pressed += look.pressed ? 1 : 0;
+      }
+      wakeups += part->wakeups;
+    }
+    again += round.burst.sent_again + round.steady.sent_again;
+  }
+  document.Put("scheduling.queue_peak", peak);
+  document.Put("scheduling.queue_capacity", measured.status.queue_capacity());
+  document.Put("scheduling.pressed_share", pressed / looks);
+  document.Put("scheduling.link_backlog_peak", backlog);
+  document.Put("scheduling.sent_again", again);
+  if (wakeups > 0) document.Put("scheduling.wakeups", wakeups);
+}
+
+void PutConfig(const BenchPlan& plan, const Measured& measured, BenchDocument& document) {
+  const v1::GetStatusResponse& status = measured.status;
+  document.Put("environment.daemon_version", status.version());
+  document.Put("config.profile", status.profile());
+  document.Put("config.settings", measured.spec.settings);
+  document.Put("config.durability", status.durability() == v1::DURABILITY_FSYNC      ? "fsync"
+                                    : status.durability() == v1::DURABILITY_INTERVAL ? "interval"
+                                                                                     : "memory");
+  document.Put("config.workers", status.lanes_size());
+  document.Put("config.arguments",
+               Json{{"seconds", plan.seconds},
+                    {"warmup_seconds", plan.warmup_seconds},
+                    {"rounds", measured.rounds.size()},
+                    {"dimension", plan.dimension},
+                    {"batch", plan.batch_size},
+                    {"streams", plan.streams},
+                    {"rate", measured.rounds.empty() ? 0 : measured.rounds.front().steady.offered_per_second},
+                    {"recalls_per_second", plan.recalls_per_second},
+                    {"preload", plan.preload},
+                    {"k", plan.k},
+                    {"seed", plan.seed}});
+}
+
+}  // namespace
+
+BenchDocument Summarise(const BenchPlan& plan, const Measured& measured) {
+  BenchDocument document;
+  document.Put("format", 1);
+  double observations = 0, payload = 0;
+  for (const RoundOutcome& round : measured.rounds) {
+    observations += static_cast<double>(round.burst.observations);
+    payload += round.burst.payload_bytes;
+  }
+  // The median round: one that the machine was busy with something else in does not move it.
+  const auto rates = EachRound(measured, [](const RoundOutcome& round) { return round.burst.Rate(); });
+  const double throughput = MedianOf(rates);
+  document.Put("throughput.observations_per_second", throughput);
+  document.Put("throughput.bytes_per_second", throughput * payload / observations);
+  document.PutRounds("throughput.observations_per_second", rates);
+  const auto kept = EachRound(measured, [](const RoundOutcome& round) { return round.steady.acknowledged_per_second; });
+  document.Put("throughput.offered_per_second",
+               measured.rounds.empty() ? 0 : measured.rounds.front().steady.offered_per_second);
+  document.Put("throughput.kept_per_second", MedianOf(kept));
+  PutLatencies(measured, document);
+  MetricPage burst, steady;
+  for (const RoundOutcome& round : measured.rounds) {
+    burst.Add(round.burst_part.moved);
+    steady.Add(round.steady_part.moved);
+  }
+  PutStages(steady, document);
+  if (measured.quality.latency.count() > 0) {
+    document.Put("recall.at_10", measured.quality.mean);
+    document.Put("recall.min_at_10", measured.quality.least);
+    document.Put("recall.graph_candidates", measured.quality.graph_candidates);
+    document.Put("recall.tail_scanned", measured.quality.tail_scanned);
+  }
+  PutLimits(measured, throughput, document);
+  PutResources(measured, burst, steady, document);
+  PutScheduling(measured, burst, steady, document);
+  PutSeries(measured, document);
+  PutConfig(plan, measured, document);
+  PutEnvironment(measured.spec.address.empty() ? measured.spec.program : std::filesystem::path(), document);
+  return document;
+}
+
+}  // namespace engram
