@@ -291,7 +291,8 @@ absl::StatusOr<fs::path> FindDaemon(const std::string& given) {
   if (!given.empty()) return fs::path(given);
   std::error_code error;
   const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (const fs::path& candidate : {here / "engramd", here.parent_path() / "server" / "engramd"}) {
+  for (const fs::path& candidate : {here / "engramd", here.parent_path() / "server" / "engramd",
+                                    here.parent_path().parent_path() / "server" / "engramd"}) {
     if (access(candidate.c_str(), X_OK) == 0) return candidate;
   }
   return absl::NotFoundError(fmt::format("no engramd beside {}; name it with --engramd", here.string()));

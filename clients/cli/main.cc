@@ -30,6 +30,7 @@ int Run(int argc, char** argv) {
   if (const auto* verify = std::get_if<VerifyOptions>(&line.command)) return RunVerify(offline, *verify);
   if (const auto* dump = std::get_if<DumpOptions>(&line.command)) return RunDump(offline, *dump);
   if (const auto* restore = std::get_if<RestoreOptions>(&line.command)) return RunRestore(offline, *restore);
+  if (const auto* load = std::get_if<LoadOptions>(&line.command)) return RunLoad(offline, *load);
   absl::StatusOr<std::unique_ptr<Connection>> daemon = Connection::To(line.global.address, line.global.timeout_us);
   if (!daemon.ok()) {
     std::fputs(fmt::format("engram: {}\n", std::string(daemon.status().message())).c_str(), stderr);
@@ -42,6 +43,7 @@ int Run(int argc, char** argv) {
   if (const auto* forget = std::get_if<ForgetOptions>(&line.command)) return RunForget(session, *forget);
   if (const auto* spaces = std::get_if<SpacesOptions>(&line.command)) return RunSpaces(session, *spaces);
   if (const auto* snapshot = std::get_if<SnapshotOptions>(&line.command)) return RunSnapshot(session, *snapshot);
+  if (const auto* fault = std::get_if<FaultOptions>(&line.command)) return RunFault(session, *fault);
   if (std::holds_alternative<CheckpointOptions>(line.command)) return RunCheckpoint(session);
   return RunStatus(session, std::get<StatusOptions>(line.command));
 }

@@ -125,6 +125,26 @@ struct SnapshotOptions {
 
 struct CheckpointOptions {};
 
+struct LoadOptions {
+  std::string scenario;
+  // Its short form.
+  bool brief = false;
+  // The daemon at GlobalOptions::address; otherwise one of its own.
+  bool running = false;
+  std::string engramd;
+  std::vector<std::string> set;
+  uint64_t seed = 1;
+};
+
+struct FaultOptions {
+  std::string kind;
+  uint32_t count = 0;
+  std::string bytes;
+  int64_t delay_us = 0;
+  int64_t shift_us = 0;
+  int64_t duration_us = 0;
+};
+
 struct CompletionOptions {
   std::string shell;
 };
@@ -149,7 +169,7 @@ struct OfferedCommand {
 
 using CommandOptions = std::variant<ObserveOptions, RecallOptions, GetOptions, ForgetOptions, SpacesOptions,
                                     StatusOptions, VerifyOptions, DumpOptions, RestoreOptions, SnapshotOptions,
-                                    CheckpointOptions, CompletionOptions>;
+                                    CheckpointOptions, CompletionOptions, LoadOptions, FaultOptions>;
 
 struct CommandLine {
   GlobalOptions global;

@@ -65,6 +65,9 @@ ExitCode RunDump(Session& session, const DumpOptions& options);
 ExitCode RunRestore(Session& session, const RestoreOptions& options);
 ExitCode RunSnapshot(Session& session, const SnapshotOptions& options);
 ExitCode RunCheckpoint(Session& session);
+ExitCode RunFault(Session& session, const FaultOptions& options);
+// With a daemon of its own, unless told otherwise. On the main thread, and before any other was started.
+ExitCode RunLoad(Session& session, const LoadOptions& options);
 // One recall with --follow, until it is interrupted; goes on by itself when the daemon comes back.
 ExitCode FollowRecall(Session& session, const RecallOptions& options, const v1::RecallRequest& recall,
                       uint64_t dimension);
