@@ -31,6 +31,7 @@ class Check {
     request.set_name(name);
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kPatience);
+    context.set_wait_for_ready(true);
     v1::Space space;
     ENGRAM_RETURN_IF_ERROR(FromGrpc(stub_.GetSpace(&context, request, &space), "get space " + name));
     const uint64_t found = there_[name];
@@ -59,6 +60,7 @@ class Check {
     for (uint64_t s = first; s <= last; ++s) request.add_ids(MadeObservations::IdOf(stream.number, s));
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kPatience);
+    context.set_wait_for_ready(true);
     v1::GetObservationsResponse response;
     ENGRAM_RETURN_IF_ERROR(FromGrpc(stub_.GetObservations(&context, request, &response),
                                     "get observations of " + stream.space));

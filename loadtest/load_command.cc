@@ -12,6 +12,8 @@ namespace engram {
 absl::StatusOr<bool> RunLoadCommand(const LoadCommand& command) {
   ENGRAM_ASSIGN_OR_RETURN(const Scenario scenario, ReadScenario(command.scenario, command.brief));
   LoadRunOptions options{.address = command.address, .settings = command.settings, .seed = command.seed};
+  // A short form is over before segments of the usual size are written ahead; a setting of the caller's is stronger.
+  if (command.brief) options.settings.insert(options.settings.begin(), "storage.segment_bytes=16MiB");
   if (command.address.empty()) {
     ENGRAM_ASSIGN_OR_RETURN(options.daemon, FindDaemon(command.engramd));
     CleanUpOnInterrupt();

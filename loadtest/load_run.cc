@@ -114,6 +114,7 @@ class Run {
       request.mutable_config()->set_dimension(scenario_.load.dimension);
       grpc::ClientContext context;
       context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+      context.set_wait_for_ready(true);
       v1::Space space;
       ENGRAM_RETURN_IF_ERROR(
           FromGrpc(target_->memory().CreateSpace(&context, request, &space), "create space " + SpaceOf(i)));

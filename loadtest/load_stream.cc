@@ -68,6 +68,8 @@ void LoadStream::Run(const std::stop_token& stop) {
 int LoadStream::RunConnection(const std::stop_token& stop) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kPatience);
+  // Between calls that fail at once nobody would look after the connection: gRPC itself does every five seconds.
+  context.set_wait_for_ready(true);
   // A daemon that stands still takes nothing, and a write waits for it.
   const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   const std::unique_ptr<Call> call = stub_->ObserveStream(&context);
@@ -77,8 +79,10 @@ int LoadStream::RunConnection(const std::stop_token& stop) {
   start.mutable_start()->set_resume(true);
   start.mutable_start()->set_ack_level(v1::ACK_LEVEL_DURABLE);
   v1::ObserveStreamResponse first;
-  if (!call->Write(start) || !call->Read(&first) || !first.has_started()) {
-    context.TryCancel();
+  const bool answered = call->Write(start) && call->Read(&first);
+  if (!answered || !first.has_started()) {
+    // A call that has ended says itself why.
+    if (answered) context.TryCancel();
     const int code = call->Finish().error_code();
     if (stop.stop_requested()) return grpc::StatusCode::OK;
     return code == grpc::StatusCode::OK ? int{grpc::StatusCode::INTERNAL} : code;

@@ -18,10 +18,12 @@ constexpr std::chrono::seconds kReady{120}, kCall{30};
 
 }  // namespace
 
-LoadTarget::LoadTarget(std::string address)
-    : address_(std::move(address)),
-      memory_(v1::MemoryService::NewStub(ConnectTo(address_))),
-      admin_(v1::AdminService::NewStub(ConnectTo(address_))) {}
+LoadTarget::LoadTarget(std::string address) : address_(std::move(address)) { Connect(); }
+
+void LoadTarget::Connect() {
+  memory_ = v1::MemoryService::NewStub(ConnectTo(address_));
+  admin_ = v1::AdminService::NewStub(ConnectTo(address_));
+}
 
 std::unique_ptr<LoadTarget> LoadTarget::Attach(const std::string& address) {
   return std::unique_ptr<LoadTarget>(new LoadTarget(address));
@@ -53,10 +55,17 @@ absl::StatusOr<std::unique_ptr<LoadTarget>> LoadTarget::Spawn(const std::filesys
   return target;
 }
 
+LoadTarget::~LoadTarget() {
+  // Its data goes with it: there is nothing that it would have to finish.
+  if (child_ != nullptr) child_->Kill().IgnoreError();
+}
+
 absl::Status LoadTarget::Restart() {
   if (directory_ == nullptr) return absl::FailedPreconditionError("only a daemon of one's own can be started again");
   ENGRAM_ASSIGN_OR_RETURN(child_, StartChild(options_));
   pid_.store(child_->pid());
+  // What is left of an old connection fails the first call after it.
+  Connect();
   return absl::OkStatus();
 }
 
@@ -80,6 +89,7 @@ absl::Status LoadTarget::Thaw() { return Signal(SIGCONT); }
 absl::Status LoadTarget::Inject(const v1::InjectFaultRequest& fault) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kCall);
+  context.set_wait_for_ready(true);
   v1::InjectFaultResponse response;
   return FromGrpc(admin_->InjectFault(&context, fault, &response), "inject a fault");
 }

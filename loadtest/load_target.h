@@ -26,9 +26,11 @@ class LoadTarget {
                                                            const Scenario::Daemon& daemon,
                                                            const std::vector<std::string>& more_settings);
   static std::unique_ptr<LoadTarget> Attach(const std::string& address);
+  ~LoadTarget();
 
   // The same for all its lives.
   const std::string& address() const { return address_; }
+  // Valid until the next Restart.
   v1::MemoryService::Stub& memory() { return *memory_; }
 
   // SIGKILL; also when it has ended by itself.
@@ -45,11 +47,13 @@ class LoadTarget {
 
  private:
   explicit LoadTarget(std::string address);
+  void Connect();
   absl::Status Signal(int signal);
 
   const std::string address_;
-  const std::unique_ptr<v1::MemoryService::Stub> memory_;
-  const std::unique_ptr<v1::AdminService::Stub> admin_;
+  // New ones in each life.
+  std::unique_ptr<v1::MemoryService::Stub> memory_;
+  std::unique_ptr<v1::AdminService::Stub> admin_;
   ChildOptions options_;
   std::unique_ptr<TemporaryDirectory> directory_;
   std::unique_ptr<Child> child_;

@@ -91,6 +91,7 @@ void RecallLoad::Run(Caller& caller, const std::stop_token& stop) {
     const v1::RecallRequest request = Request(number);
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kPatience);
+    context.set_wait_for_ready(true);
     v1::RecallResponse response;
     const int code = stub_->Recall(&context, request, &response).error_code();
     if (code == grpc::StatusCode::NOT_FOUND && request.cue_case() == v1::RecallRequest::kId) {
