@@ -146,6 +146,11 @@ std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address) {
   arguments.SetMaxReceiveMessageSize(64 << 20);
   // Otherwise channels to one address share a connection, and a run inherits the window the last one grew.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // A daemon that was killed is back sooner than gRPC's first second of waiting is over.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
+  // How long one attempt may take.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 

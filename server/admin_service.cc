@@ -8,6 +8,7 @@
 
 #include "server/grpc_status.h"
 #include "server/incoming.h"
+#include "server/log.h"
 #include "server/wire.h"
 
 namespace engram {
@@ -152,8 +153,26 @@ grpc::Status AdminService::TraceObservations(grpc::ServerContext*, const v1::Tra
   return {grpc::StatusCode::UNIMPLEMENTED, "traces are not implemented"};
 }
 
-grpc::Status AdminService::InjectFault(grpc::ServerContext*, const v1::InjectFaultRequest*, v1::InjectFaultResponse*) {
-  return {grpc::StatusCode::UNIMPLEMENTED, "fault injection is not implemented"};
+grpc::Status AdminService::InjectFault(grpc::ServerContext*, const v1::InjectFaultRequest* request,
+                                       v1::InjectFaultResponse*) {
+  auto slot = calls_.Take();
+  if (!slot.ok()) return ToGrpc(slot.status());
+  if (deps_.faults == nullptr) {
+    return {grpc::StatusCode::PERMISSION_DENIED,
+            "fault injection is off: only a daemon started with admin.fault_injection=true lets itself be broken"};
+  }
+  if (request->kind() < 0 || request->kind() >= kFaultKinds) {
+    return {grpc::StatusCode::INVALID_ARGUMENT, fmt::format("kind {} is none", static_cast<int>(request->kind()))};
+  }
+  LogWarning(fmt::format("injecting {}: count {}, delay {} us, shift {} us, {} bytes, for {} us",
+                         v1::FaultKind_Name(request->kind()), request->count(), request->delay_us(),
+                         request->shift_us(), request->bytes(), request->duration_us()));
+  return ToGrpc(deps_.faults->Inject({.kind = static_cast<FaultKind>(request->kind()),
+                                      .count = request->count(),
+                                      .delay = Duration(request->delay_us()),
+                                      .shift = Duration(request->shift_us()),
+                                      .bytes = request->bytes(),
+                                      .duration = Duration(request->duration_us())}));
 }
 
 std::string_view Version() { return ENGRAM_VERSION; }

@@ -17,6 +17,7 @@
 #include "core/engine.h"
 #include "engram/v1/admin_service.grpc.pb.h"
 #include "server/call_slots.h"
+#include "server/injected_faults.h"
 #include "server/load_sampler.h"
 
 namespace engram {
@@ -47,6 +48,8 @@ class AdminService final : public v1::AdminService::Service {
     std::function<absl::StatusOr<SnapshotOutcome>(const std::string&)> snapshot;
     // Writes a checkpoint. Null: there is nothing to make one of.
     std::function<absl::StatusOr<Token>()> checkpoint;
+    // Null: the daemon does not let itself be broken.
+    InjectedFaults* faults;
   };
 
   explicit AdminService(Deps deps);

@@ -72,8 +72,9 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
   daemon->metrics_->AddGaugeSource(ProcessGauges());
   daemon->pool_ = std::make_unique<FramePool>(kPooledBytes, &daemon->metrics_->process());
   daemon->executor_ = MakeTbbExecutor(static_cast<unsigned>(settings.num_workers));
+  if (settings.admin_fault_injection) daemon->AllowFaults();
   ENGRAM_RETURN_IF_ERROR(daemon->OpenEngine());
-  daemon->sampler_ = std::make_unique<LoadSampler>(daemon->engine_.get(), daemon->metrics_.get(), &daemon->clock_);
+  daemon->sampler_ = std::make_unique<LoadSampler>(daemon->engine_.get(), daemon->metrics_.get(), daemon->clock_);
   ENGRAM_RETURN_IF_ERROR(daemon->StartExporter());
   ENGRAM_RETURN_IF_ERROR(daemon->Listen());
   // Whoever asks meanwhile is told how far it is.
@@ -85,14 +86,22 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
   return daemon;
 }
 
+void Daemon::AllowFaults() {
+  LogWarning("admin.fault_injection is on: whoever can call this daemon can break it");
+  faults_ = std::make_unique<InjectedFaults>(&real_clock_, static_cast<uint32_t>(options_.settings.num_workers));
+  clock_ = faults_->clock();
+  executor_ = faults_->Wrap(std::move(executor_));
+}
+
 absl::Status Daemon::OpenEngine() {
   const Settings& settings = options_.settings;
   std::unique_ptr<Journal> journal;
   if (settings.durability_mode != "memory") {
-    ENGRAM_ASSIGN_OR_RETURN(storage_, Storage::Open(settings, metrics_.get(), &clock_));
+    ENGRAM_ASSIGN_OR_RETURN(storage_, Storage::Open(settings, metrics_.get(), clock_, faults_.get()));
     journal = storage_->TakeJournal();
+    if (faults_) journal = faults_->Wrap(std::move(journal));
   }
-  engine_ = Engine::Create(std::make_shared<const Settings>(settings), {.clock = &clock_,
+  engine_ = Engine::Create(std::make_shared<const Settings>(settings), {.clock = clock_,
                                                                         .executor = executor_.get(),
                                                                         .metrics = metrics_.get(),
                                                                         .journal = std::move(journal),
@@ -150,17 +159,18 @@ absl::Status Daemon::Listen() {
   memory_service_ = std::make_unique<MemoryService>(
       MemoryService::Deps{.engine = engine_.get(),
                           .pool = pool_.get(),
-                          .clock = &clock_,
+                          .clock = clock_,
                           .calls = &calls_,
                           .streams = &streams_,
                           .followers = &followers_,
                           .max_message_bytes = options_.settings.server_max_message_bytes,
                           .recovered = [this] { return storage_ ? storage_->recovered() : 1.0; }});
   admin_service_ = std::make_unique<AdminService>(AdminService::Deps{
-      .engine = engine_.get(), .sampler = sampler_.get(), .clock = &clock_, .reload = [this] { return Reload(); },
+      .engine = engine_.get(), .sampler = sampler_.get(), .clock = clock_, .reload = [this] { return Reload(); },
       .recovered = [this] { return storage_ ? storage_->recovered() : 1.0; },
       .snapshot = SnapshotOf(storage_.get()),
-      .checkpoint = CheckpointOf(storage_.get(), engine_.get())});
+      .checkpoint = CheckpointOf(storage_.get(), engine_.get()),
+      .faults = faults_.get()});
 
   const std::vector<std::string> wanted = SplitAddresses(options_.settings.server_address);
   for (const std::string& address : wanted) ENGRAM_RETURN_IF_ERROR(CheckFree(address));
@@ -205,17 +215,19 @@ absl::StatusOr<ReloadOutcome> Daemon::Reload() {
 
 Daemon::Leftovers Daemon::Stop(Duration bound) {
   stopped_ = true;
-  const MonotonicTime deadline = clock_.Now() + bound;
+  const MonotonicTime deadline = clock_->Now() + bound;
   if (!server_) return {};
   server_->GetHealthCheckService()->SetServingStatus(false);
+  // What a fault holds up could not be finished.
+  if (faults_) faults_->Heal();
   if (storage_) storage_->RequestStop();
   memory_service_->StopTakingStreams();
   engine_->StopAdmitting();
   Leftovers left;
-  if (!streams_.AwaitNone(clock_, deadline)) left.streams = streams_.taken();
-  if (!calls_.AwaitNone(clock_, deadline)) left.calls = calls_.taken();
+  if (!streams_.AwaitNone(*clock_, deadline)) left.streams = streams_.taken();
+  if (!calls_.AwaitNone(*clock_, deadline)) left.calls = calls_.taken();
   // One whose client does not read goes on from its last point elsewhere: nothing is lost with it.
-  followers_.AwaitNone(clock_, std::min(deadline, clock_.Now() + kFollowersGrace));
+  followers_.AwaitNone(*clock_, std::min(deadline, clock_->Now() + kFollowersGrace));
   server_->Shutdown(std::chrono::system_clock::now() + (left.any() ? std::chrono::milliseconds(0) : kLastGrace));
   server_->Wait();
   if (!engine_->AwaitDrained(deadline)) left.observations = engine_->ReadStatus().queue_depth;

@@ -27,6 +27,7 @@
 #include "server/admin_service.h"
 #include "server/call_slots.h"
 #include "server/frame_pool.h"
+#include "server/injected_faults.h"
 #include "server/load_sampler.h"
 #include "server/memory_service.h"
 #include "server/metrics_exporter.h"
@@ -70,6 +71,7 @@ class Daemon {
  private:
   explicit Daemon(Options options);
 
+  void AllowFaults();
   absl::Status OpenEngine();
   absl::Status Listen();
   void SetServing(bool serving);
@@ -78,7 +80,9 @@ class Daemon {
 
   // Constant after Start. Those below use those above.
   const Options options_;
-  RealClock clock_;
+  RealClock real_clock_;
+  std::unique_ptr<InjectedFaults> faults_;  // Null without admin.fault_injection.
+  Clock* clock_ = &real_clock_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<FramePool> pool_;
   std::unique_ptr<Executor> executor_;

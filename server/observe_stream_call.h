@@ -97,7 +97,8 @@ class ObserveStreamCall final : private StreamListener {
 
   Mutex mu_;
   CondVar wake_;
-  bool progress_ ABSL_GUARDED_BY(mu_) = false;
+  // From the start: a stream that goes on has something to be told, also when nothing is sent.
+  bool progress_ ABSL_GUARDED_BY(mu_) = true;
   bool paused_ ABSL_GUARDED_BY(mu_) = false;
   bool started_ ABSL_GUARDED_BY(mu_) = false;
   Ending ending_ ABSL_GUARDED_BY(mu_) = Ending::kNone;

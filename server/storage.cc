@@ -30,9 +30,11 @@ JournalOptions OptionsOf(const Settings& settings) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Storage>> Storage::Open(const Settings& settings, Metrics* metrics, Clock* clock) {
+absl::StatusOr<std::unique_ptr<Storage>> Storage::Open(const Settings& settings, Metrics* metrics, Clock* clock,
+                                                       InjectedFaults* faults) {
   std::unique_ptr<Storage> storage(new Storage(settings, metrics, clock));
   ENGRAM_ASSIGN_OR_RETURN(storage->directory_, OpenPosixDirectory(settings.storage_directory, /*create=*/true));
+  if (faults != nullptr) storage->directory_ = faults->Wrap(std::move(storage->directory_));
   ENGRAM_ASSIGN_OR_RETURN(auto journal, SegmentedJournal::Open(storage->directory_.get(), OptionsOf(settings), clock,
                                                                storage.get()));
   storage->journal_ = journal.get();

@@ -26,13 +26,15 @@
 #include "core/recovery.h"
 #include "core/rewriter.h"
 #include "server/admin_service.h"
+#include "server/injected_faults.h"
 
 namespace engram {
 
 class Storage final : public JournalObserver {
  public:
-  // The settings' durability.mode is not memory.
-  static absl::StatusOr<std::unique_ptr<Storage>> Open(const Settings& settings, Metrics* metrics, Clock* clock);
+  // The settings' durability.mode is not memory. `faults` may be null.
+  static absl::StatusOr<std::unique_ptr<Storage>> Open(const Settings& settings, Metrics* metrics, Clock* clock,
+                                                       InjectedFaults* faults);
 
   // For the engine; once.
   std::unique_ptr<Journal> TakeJournal() { return std::move(opened_); }

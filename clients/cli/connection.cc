@@ -146,6 +146,9 @@ class GrpcConnection final : public Connection {
     request.set_directory(directory);
     return Call<v1::SnapshotResponse>(*admin_, &v1::AdminService::Stub::Snapshot, request);
   }
+  absl::Status InjectFault(const v1::InjectFaultRequest& request) override {
+    return Call<v1::InjectFaultResponse>(*admin_, &v1::AdminService::Stub::InjectFault, request).status();
+  }
   std::unique_ptr<ObserveCall> Observe() override {
     AwaitDaemon();
     return std::make_unique<GrpcObserveCall>(memory_.get(),

@@ -9,7 +9,7 @@ namespace engram {
 //   ENGRAM_EXIT_CODE(name, number, meaning)
 #define ENGRAM_EXIT_CODES(X)                                                              \
   X(kOk, 0, "done")                                                                       \
-  X(kPartial, 1, "the daemon refused some observations, or what was asked for is not there") \
+  X(kPartial, 1, "the daemon refused some observations, or what was asked for is not there; a bar of a load was missed") \
   X(kUsage, 2, "the command line is wrong")                                               \
   X(kRegressed, 3, "bench --compare or --against: something got worse")                     \
   X(kBadData, 65, "the input data is wrong: a malformed line, .npy, dimension, a value; or a data directory is damaged") \

@@ -35,6 +35,7 @@ int Run(int argc, char** argv) {
   if (const auto* restore = std::get_if<RestoreOptions>(&line.command)) return RunRestore(offline, *restore);
   if (const auto* bench = std::get_if<BenchOptions>(&line.command)) return RunBenchCommand(offline, *bench);
   if (const auto* tune = std::get_if<TuneOptions>(&line.command)) return RunTuneCommand(offline, *tune);
+  if (const auto* load = std::get_if<LoadOptions>(&line.command)) return RunLoad(offline, *load);
   absl::StatusOr<std::unique_ptr<Connection>> daemon = Connection::To(line.global.address, line.global.timeout_us);
   if (!daemon.ok()) {
     std::fputs(fmt::format("engram: {}\n", std::string(daemon.status().message())).c_str(), stderr);
@@ -47,6 +48,7 @@ int Run(int argc, char** argv) {
   if (const auto* forget = std::get_if<ForgetOptions>(&line.command)) return RunForget(session, *forget);
   if (const auto* spaces = std::get_if<SpacesOptions>(&line.command)) return RunSpaces(session, *spaces);
   if (const auto* snapshot = std::get_if<SnapshotOptions>(&line.command)) return RunSnapshot(session, *snapshot);
+  if (const auto* fault = std::get_if<FaultOptions>(&line.command)) return RunFault(session, *fault);
   if (std::holds_alternative<CheckpointOptions>(line.command)) return RunCheckpoint(session);
   return RunStatus(session, std::get<StatusOptions>(line.command));
 }

@@ -7,6 +7,7 @@
 
 #include "clients/cli/bench_options.h"
 #include "clients/cli/exit_codes.h"
+#include "clients/cli/load_options.h"
 #include "clients/cli/near_names.h"
 
 namespace engram {
@@ -15,7 +16,7 @@ namespace {
 constexpr uint32_t kMaxBatch = 65536;
 
 // The application with the place its options are read into. Lives for one parse.
-class Grammar final : private MeasureOptions {
+class Grammar final : private LoadCommands {
  public:
   Grammar() {
     app_.name("engram");
@@ -39,6 +40,7 @@ class Grammar final : private MeasureOptions {
     AddStatus();
     AddDataCommands(&app_);
     AddMeasureCommands(&app_);
+    AddLoadCommands(&app_);
     AddCompletion();
     std::string codes = "Exit codes:\n";
 #define ENGRAM_EXIT_CODE_LINE(name, number, meaning) codes += fmt::format("  {:<5} {}\n", number, meaning);
@@ -64,6 +66,7 @@ class Grammar final : private MeasureOptions {
     if (status_app_->parsed()) line_.command = status_;
     if (const auto data = TakeDataCommand(); data.has_value()) line_.command = *data;
     if (const auto measure = TakeMeasureCommand(line_.global); measure.has_value()) line_.command = *measure;
+    if (const auto load = TakeLoadCommand(); load.has_value()) line_.command = *load;
     if (completion_app_->parsed()) line_.command = completion_;
     return line_;
   }

@@ -165,6 +165,26 @@ struct TuneOptions {
   std::string write = "engram-tuned.yaml";
 };
 
+struct LoadOptions {
+  std::string scenario;
+  // Its short form.
+  bool brief = false;
+  // The daemon at GlobalOptions::address; otherwise one of its own.
+  bool running = false;
+  std::string engramd;
+  std::vector<std::string> set;
+  uint64_t seed = 1;
+};
+
+struct FaultOptions {
+  std::string kind;
+  uint32_t count = 0;
+  std::string bytes;
+  int64_t delay_us = 0;
+  int64_t shift_us = 0;
+  int64_t duration_us = 0;
+};
+
 struct CompletionOptions {
   std::string shell;
 };
@@ -189,8 +209,8 @@ struct OfferedCommand {
 
 using CommandOptions = std::variant<ObserveOptions, RecallOptions, GetOptions, ForgetOptions, SpacesOptions,
                                     StatusOptions, VerifyOptions, DumpOptions, RestoreOptions, SnapshotOptions,
-                                    CheckpointOptions, BenchOptions, TuneOptions,
-                                    CompletionOptions>;
+                                     CheckpointOptions, BenchOptions, TuneOptions, CompletionOptions, LoadOptions,
+                                     FaultOptions>;
 
 struct CommandLine {
   GlobalOptions global;

@@ -68,6 +68,9 @@ ExitCode RunBenchCommand(Session& session, const BenchOptions& options);
 ExitCode RunTuneCommand(Session& session, const TuneOptions& options);
 ExitCode RunSnapshot(Session& session, const SnapshotOptions& options);
 ExitCode RunCheckpoint(Session& session);
+ExitCode RunFault(Session& session, const FaultOptions& options);
+// With a daemon of its own, unless told otherwise. On the main thread, and before any other was started.
+ExitCode RunLoad(Session& session, const LoadOptions& options);
 // One recall with --follow, until it is interrupted; goes on by itself when the daemon comes back.
 ExitCode FollowRecall(Session& session, const RecallOptions& options, const v1::RecallRequest& recall,
                       uint64_t dimension);

@@ -14,8 +14,8 @@ MAY_INCLUDE = [
     ("index/", ["index/", "config/", "core/base/"]),
     ("core/", ["core/", "index/", "config/"]),
     ("server/", ["server/", "core/", "index/", "config/", "engram/v1/"]),
-    # The commands that work without a daemon read its data: docs/decisions/0009-offline-tools-read-the-format.md.
-    # `bench` and `tune` are measurements of the load tools, which know the wire only, as the command line does.
+    # `engram` carries the load tools' commands (load, fault, bench, tune), which know the wire only, as it does. Those that work
+    # without a daemon read its data: docs/decisions/0009-offline-tools-read-the-format.md.
     ("clients/cli/", ["clients/", "core/base/", "core/journal/", "engram/v1/", "loadtest/"]),
     ("clients/", ["clients/", "core/base/", "engram/v1/"]),
     # The index's own figures need no daemon.
@@ -28,7 +28,7 @@ MAY_INCLUDE = [
 LIBRARY_FILES = {
     r"grpc|grpcpp|google/protobuf|engram/v1": ["server/", "clients/", "loadtest/", "tests/server/", "tests/clients/"],
     r"hnswlib": ["index/walk_room.h", "tests/index/stock_hnswlib.cc"],
-    r"yaml-cpp": ["config/yaml_reader.cc", "loadtest/runbook_reader.cc"],
+    r"yaml-cpp": ["config/yaml_reader.cc", "loadtest/runbook_reader.cc", "loadtest/scenario_reader.cc"],
     r"tbb|oneapi": ["core/stream/tbb_executor.cc"],
     r"prometheus": ["server/metrics_exporter.cc"],
     r"roaring": ["core/ordinal_bitmap.cc"],

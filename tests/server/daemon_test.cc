@@ -193,8 +193,6 @@ TEST_F(DaemonTest, AnswersWhatIsNotThere) {
   v1::SnapshotResponse snapshot;
   EXPECT_EQ(Call(daemon.admin(), &Admin::Snapshot, snapshot_request, &snapshot).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
-  v1::InjectFaultResponse fault;
-  EXPECT_EQ(Call(daemon.admin(), &Admin::InjectFault, {}, &fault).error_code(), grpc::StatusCode::UNIMPLEMENTED);
   grpc::ClientContext context;
   const auto trace = daemon.admin().TraceObservations(&context, {});
   v1::TraceObservationsResponse span;

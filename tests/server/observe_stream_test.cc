@@ -90,6 +90,21 @@ TEST_F(ObserveStreamTest, GoesOnWhereItStoppedAndStoresNothingTwice) {
   EXPECT_EQ(Live("notes"), 150u);
 }
 
+TEST_F(ObserveStreamTest, TellsAStreamThatGoesOnWhatIsDurableAlsoWhenItHasNothingToSend) {
+  {
+    StreamClient stream(daemon_.memory());
+    stream.SendStart("notes", "mine");
+    stream.ReadStarted();
+    stream.SendBatch(1, Some(10));
+    ASSERT_TRUE(stream.ReadUntilDurable(10));
+  }
+  // As a client whose connection broke before the acknowledgement had arrived.
+  StreamClient again(daemon_.memory());
+  again.SendStart("notes", "mine", true);
+  again.ReadStarted();
+  EXPECT_TRUE(again.ReadUntilDurable(10));
+}
+
 TEST_F(ObserveStreamTest, EndsTheOlderConnectionOfAStream) {
   StreamClient older(daemon_.memory());
   older.SendStart("notes", "mine");

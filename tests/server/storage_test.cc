@@ -45,7 +45,7 @@ class StorageTest : public ::testing::Test {
   }
 
   void Start() {
-    auto opened = Storage::Open(settings_, &metrics_, &clock_);
+    auto opened = Storage::Open(settings_, &metrics_, &clock_, nullptr);
     ASSERT_TRUE(opened.ok()) << opened.status();
     storage_ = *std::move(opened);
     engine_ = Engine::Create(std::make_shared<const Settings>(settings_), {.clock = &real_clock_,

@@ -1,10 +1,21 @@
 from engram_client.v1 import observation_pb2 as _observation_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
+BROKEN_DISK: FaultKind
+CRASH_BATCHES: FaultKind
 DESCRIPTOR: _descriptor.FileDescriptor
+FAULT_KIND_UNSPECIFIED: FaultKind
+FILL_MEMORY: FaultKind
+FULL_DISK: FaultKind
+HEAL: FaultKind
+KILL_WORKERS: FaultKind
+SHIFT_CLOCK: FaultKind
+SLOW_DISK: FaultKind
+STALL_WORKERS: FaultKind
 
 class CheckpointRequest(_message.Message):
     __slots__ = []
@@ -87,10 +98,20 @@ class GetStatusResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., started_at_us: _Optional[int] = ..., uptime_us: _Optional[int] = ..., profile: _Optional[str] = ..., durability: _Optional[_Union[_observation_pb2.Durability, str]] = ..., draining: bool = ..., recovered: _Optional[float] = ..., queue_depth: _Optional[int] = ..., queue_capacity: _Optional[int] = ..., pressure: _Optional[_Union[_observation_pb2.PressureLevel, str]] = ..., lanes: _Optional[_Iterable[_Union[LaneStatus, _Mapping]]] = ..., recalls_waiting: _Optional[int] = ..., streams: _Optional[int] = ..., spaces: _Optional[int] = ..., observations_live: _Optional[int] = ..., link_backlog: _Optional[int] = ..., observations_total: _Optional[int] = ..., rejected_total: _Optional[int] = ..., recalls_total: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., observe_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., recall_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., grpc_address: _Optional[str] = ..., metrics_address: _Optional[str] = ...) -> None: ...
 
 class InjectFaultRequest(_message.Message):
-    __slots__ = ["fault"]
-    FAULT_FIELD_NUMBER: _ClassVar[int]
-    fault: str
-    def __init__(self, fault: _Optional[str] = ...) -> None: ...
+    __slots__ = ["bytes", "count", "delay_us", "duration_us", "kind", "shift_us"]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    DELAY_US_FIELD_NUMBER: _ClassVar[int]
+    DURATION_US_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SHIFT_US_FIELD_NUMBER: _ClassVar[int]
+    bytes: int
+    count: int
+    delay_us: int
+    duration_us: int
+    kind: FaultKind
+    shift_us: int
+    def __init__(self, kind: _Optional[_Union[FaultKind, str]] = ..., count: _Optional[int] = ..., delay_us: _Optional[int] = ..., shift_us: _Optional[int] = ..., bytes: _Optional[int] = ..., duration_us: _Optional[int] = ...) -> None: ...
 
 class InjectFaultResponse(_message.Message):
     __slots__ = []
@@ -161,3 +182,6 @@ class TraceObservationsResponse(_message.Message):
     SPAN_JSON_FIELD_NUMBER: _ClassVar[int]
     span_json: str
     def __init__(self, span_json: _Optional[str] = ...) -> None: ...
+
+class FaultKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []

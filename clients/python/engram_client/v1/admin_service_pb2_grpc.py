@@ -101,7 +101,8 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def InjectFault(self, request, context):
-        """UNIMPLEMENTED for now.
+        """Breaks something on purpose, to see what becomes of it. PERMISSION_DENIED unless admin.fault_injection is on.
+        INVALID_ARGUMENT: a kind without what it needs. FAILED_PRECONDITION: this daemon does not have what is to break.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,29 @@
+// `engram load` as a function: reads a scenario, runs it, prints what came of it.
+//
+// Threads:   the main thread, before any other was started (loadtest/spawn.h). Blocking: as loadtest/load_run.h.
+// Errors:    of reading the scenario (NOT_FOUND, INVALID_ARGUMENT), of finding the daemon (NOT_FOUND), of running it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+
+namespace engram {
+
+struct LoadCommand {
+  std::string scenario;
+  bool brief = false;
+  bool json = false;
+  // Of a daemon that runs; empty: one is spawned, `engramd` or the one beside this program.
+  std::string address;
+  std::string engramd;
+  std::vector<std::string> settings;
+  uint64_t seed = 1;
+};
+
+// True when everything that the scenario asks for held.
+absl::StatusOr<bool> RunLoadCommand(const LoadCommand& command);
+
+}  // namespace engram

@@ -1,0 +1,267 @@
+#include "loadtest/load_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <thread>
+
+#include "core/base/mutex.h"
+#include "loadtest/fault_names.h"
+#include "loadtest/load_stream.h"
+#include "loadtest/load_target.h"
+#include "loadtest/observe_client.h"
+#include "loadtest/pacing.h"
+#include "loadtest/recall_load.h"
+
+namespace engram {
+namespace {
+
+constexpr int64_t kSamplePeriod = 100'000'000, kHeadStart = 300'000'000;
+// What is due is late once it has waited for longer.
+constexpr int64_t kLate = kNanosPerSecond;
+// Beyond the time a scenario has to recover in.
+constexpr double kGraceSeconds = 60;
+
+int64_t Nanos(double seconds) { return static_cast<int64_t>(seconds * kNanosPerSecond); }
+
+// A daemon that is killed, drains or has no room says so; anything else is a fault of its own.
+bool IsGraceful(int code) {
+  return code == grpc::StatusCode::UNAVAILABLE || code == grpc::StatusCode::RESOURCE_EXHAUSTED ||
+         code == grpc::StatusCode::DEADLINE_EXCEEDED;
+}
+
+// What the load looks like from outside, ten times a second.
+class Sampler {
+ public:
+  Sampler(LoadTarget* target, const std::vector<std::unique_ptr<LoadStream>>* streams)
+      : target_(target), streams_(streams) {
+    thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });
+  }
+
+  void Stop() {
+    thread_.request_stop();
+    if (thread_.joinable()) thread_.join();
+  }
+  uint64_t peak_bytes() const { return peak_bytes_; }
+  // The last instant at which something was late; 0: never.
+  int64_t last_late() const { return last_late_; }
+
+ private:
+  void Run(const std::stop_token& stop) {
+    for (int64_t next = NowNanos(); !stop.stop_requested(); next += kSamplePeriod) {
+      SleepUntilNanos(next);
+      peak_bytes_ = std::max(peak_bytes_, target_->ResidentBytes());
+      const int64_t now = NowNanos();
+      for (const auto& stream : *streams_) {
+        if (!stream->slow_reader() && stream->LagNanos(now) > kLate) last_late_ = now;
+      }
+    }
+  }
+
+  LoadTarget* const target_;
+  const std::vector<std::unique_ptr<LoadStream>>* const streams_;
+  uint64_t peak_bytes_ = 0;
+  int64_t last_late_ = 0;
+  std::jthread thread_;
+};
+
+class Run {
+ public:
+  Run(const Scenario& scenario, const LoadRunOptions& options, Report& report)
+      : scenario_(scenario),
+        options_(options),
+        report_(report),
+        shape_(scenario.load.shape),
+        made_(options.seed, scenario.load.dimension, scenario.load.content_bytes, scenario.load.users) {}
+
+  absl::StatusOr<LoadOutcome> Do() {
+    ENGRAM_RETURN_IF_ERROR(Open());
+    began_ = NowNanos() + kHeadStart;
+    MakeStreams();
+    RecallLoad recalls(target_->address(), scenario_.recalls, options_.seed, began_, shape_.seconds(), &streams_,
+                       &made_, scenario_.load.users > 0);
+    for (const auto& stream : streams_) stream->Start();
+    recalls.Start();
+    Sampler sampler(target_.get(), &streams_);
+    const absl::Status happened = Happen();
+    if (happened.ok()) AwaitCompletion();
+    const int64_t ended = NowNanos();
+    sampler.Stop();
+    for (const auto& stream : streams_) stream->Finish();
+    recalls.Finish();
+    ENGRAM_RETURN_IF_ERROR(happened);
+    Gather(recalls, sampler, ended);
+    ENGRAM_RETURN_IF_ERROR(Verify());
+    return outcome_;
+  }
+
+ private:
+  absl::Status Open() {
+    if (!options_.address.empty()) {
+      target_ = LoadTarget::Attach(options_.address);
+    } else {
+      ENGRAM_ASSIGN_OR_RETURN(target_, LoadTarget::Spawn(options_.daemon, scenario_.daemon, options_.settings));
+    }
+    // Names of their own, so that a daemon that runs on can be loaded twice.
+    prefix_ = options_.address.empty() ? "load" : fmt::format("load-{}", NowNanos());
+    for (uint32_t i = 0; i < scenario_.load.spaces; ++i) {
+      v1::CreateSpaceRequest request;
+      request.set_name(SpaceOf(i));
+      request.mutable_config()->set_dimension(scenario_.load.dimension);
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+      context.set_wait_for_ready(true);
+      v1::Space space;
+      ENGRAM_RETURN_IF_ERROR(
+          FromGrpc(target_->memory().CreateSpace(&context, request, &space), "create space " + SpaceOf(i)));
+    }
+    return absl::OkStatus();
+  }
+
+  std::string SpaceOf(uint32_t i) const { return fmt::format("{}-{}", prefix_, i); }
+
+  void MakeStreams() {
+    const std::vector<double> shares = ZipfShares(scenario_.load.spaces, scenario_.load.zipf);
+    const uint32_t each = scenario_.load.streams_per_space;
+    for (uint32_t i = 0; i < scenario_.load.spaces * each; ++i) {
+      LoadStream::Plan plan{.address = target_->address(),
+                            .space = SpaceOf(i / each),
+                            .number = i,
+                            .share = shares[i / each] / each,
+                            .batch = scenario_.load.batch,
+                            .began = began_,
+                            .reconnect_every = Nanos(scenario_.load.reconnect_every_seconds)};
+      // The last ones, which have the least to do.
+      if (i + scenario_.load.slow_readers >= scenario_.load.spaces * each) {
+        plan.read_every = Nanos(scenario_.load.slow_every_seconds);
+      }
+      streams_.push_back(std::make_unique<LoadStream>(std::move(plan), &shape_, &made_));
+    }
+  }
+
+  void Tell(const std::string& what) const {
+    report_.Line(fmt::format("{:7.1f} s  {}", Seconds(NowNanos() - began_), what));
+  }
+
+  // What the scenario lets happen, each at its instant.
+  absl::Status Happen() {
+    std::vector<LoadEvent> events = scenario_.events;
+    std::stable_sort(events.begin(), events.end(),
+                     [](const LoadEvent& a, const LoadEvent& b) { return a.at_seconds < b.at_seconds; });
+    calm_ = began_ + Nanos(shape_.RushEnds());
+    for (const LoadEvent& event : events) {
+      SleepUntilNanos(began_ + Nanos(event.at_seconds));
+      ENGRAM_RETURN_IF_ERROR(Do(event));
+      // A kill and a freeze are over by now.
+      calm_ = std::max({calm_, event.kind == LoadEvent::Kind::kFault ? began_ + Nanos(event.ends()) : NowNanos()});
+    }
+    SleepUntilNanos(began_ + Nanos(shape_.seconds()));
+    return absl::OkStatus();
+  }
+
+  absl::Status Do(const LoadEvent& event) {
+    const int64_t until = NowNanos() + Nanos(event.for_seconds);
+    switch (event.kind) {
+      case LoadEvent::Kind::kFault:
+        Tell(fmt::format("fault {}", NameOf(event.fault.kind())));
+        return target_->Inject(event.fault);
+      case LoadEvent::Kind::kFreeze:
+        Tell("the daemon stands still");
+        ENGRAM_RETURN_IF_ERROR(target_->Freeze());
+        SleepUntilNanos(until);
+        Tell("it goes on");
+        return target_->Thaw();
+      case LoadEvent::Kind::kKill: {
+        Tell("the daemon is killed");
+        ENGRAM_RETURN_IF_ERROR(target_->Kill());
+        SleepUntilNanos(until);
+        ENGRAM_RETURN_IF_ERROR(target_->Restart());
+        Tell("it serves again");
+        return absl::OkStatus();
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  void AwaitCompletion() const {
+    const int64_t give_up = std::max(calm_, began_ + Nanos(shape_.seconds())) +
+                            Nanos(scenario_.pass.recovered_within_seconds + kGraceSeconds);
+    const auto complete = [](const auto& stream) { return stream->Complete(); };
+    int64_t progressed = NowNanos();
+    uint64_t durable = 0;
+    while (NowNanos() < give_up && !std::all_of(streams_.begin(), streams_.end(), complete)) {
+      SleepUntilNanos(NowNanos() + kSamplePeriod / 10);
+      uint64_t now_durable = 0;
+      for (const auto& stream : streams_) now_durable += stream->durable();
+      if (now_durable > durable) progressed = NowNanos();
+      durable = now_durable;
+      // What is refused for good need not be asked for until the time is over.
+      if (scenario_.pass.may_fall_behind && NowNanos() > progressed + 3 * kNanosPerSecond) return;
+    }
+  }
+
+  void Gather(const RecallLoad& recalls, const Sampler& sampler, int64_t ended) {
+    outcome_.seconds = Seconds(ended - began_);
+    for (const auto& stream : streams_) {
+      const AckLedger::Reading ledger = stream->ledger().Read();
+      outcome_.due += stream->due();
+      outcome_.durable += stream->durable() - ledger.refused;
+      outcome_.refused += ledger.refused;
+      outcome_.pushed_back += stream->pushed_back();
+      outcome_.connections += stream->connections();
+      outcome_.contradictions += ledger.contradictions;
+      if (outcome_.first_contradiction.empty()) outcome_.first_contradiction = ledger.first_contradiction;
+      if (outcome_.first_refusal.empty()) outcome_.first_refusal = ledger.first_refusal;
+      if (!stream->slow_reader()) outcome_.observe.Merge(stream->latency());
+      for (const auto& [code, count] : stream->ended_by_code()) outcome_.ended[code] += count;
+    }
+    outcome_.recall = recalls.latency();
+    outcome_.recalls_due = recalls.due();
+    outcome_.not_found = recalls.not_found();
+    for (const auto& [code, count] : recalls.ended_by_code()) outcome_.ended[code] += count;
+    for (const auto& [code, count] : outcome_.ended) outcome_.ungraceful += IsGraceful(code) ? 0 : count;
+    outcome_.peak_bytes = sampler.peak_bytes();
+    const bool complete = outcome_.durable + outcome_.refused >= outcome_.due;
+    outcome_.recovered_seconds = complete || scenario_.pass.may_fall_behind
+                                     ? std::max(0.0, Seconds(sampler.last_late() - calm_))
+                                     : std::numeric_limits<double>::quiet_NaN();
+  }
+
+  absl::Status Verify() {
+    if (scenario_.pass.verify_after_kill) {
+      Tell("killed and started again, to be asked what it has");
+      ENGRAM_RETURN_IF_ERROR(target_->Kill());
+      ENGRAM_RETURN_IF_ERROR(target_->Restart());
+    }
+    std::vector<LedgerStreamRef> ledgers;
+    for (const auto& stream : streams_) {
+      ledgers.push_back({.space = stream->plan().space, .number = stream->plan().number, .ledger = &stream->ledger()});
+    }
+    ENGRAM_ASSIGN_OR_RETURN(outcome_.verdict, CheckLedgers(target_->memory(), made_, ledgers));
+    return absl::OkStatus();
+  }
+
+  const Scenario& scenario_;
+  const LoadRunOptions& options_;
+  Report& report_;
+  const LoadShape shape_;
+  const MadeObservations made_;
+  std::string prefix_;
+  std::unique_ptr<LoadTarget> target_;
+  std::vector<std::unique_ptr<LoadStream>> streams_;
+  int64_t began_ = 0;
+  int64_t calm_ = 0;  // From when on nothing of the scenario disturbs the daemon any more.
+  LoadOutcome outcome_;
+};
+
+}  // namespace
+
+absl::StatusOr<LoadOutcome> RunScenario(const Scenario& scenario, const LoadRunOptions& options, Report& report) {
+  return Run(scenario, options, report).Do();
+}
+
+}  // namespace engram

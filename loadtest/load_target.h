@@ -1,0 +1,64 @@
+// The daemon under load: one that is spawned, killed, frozen and started again at the same address, or one that runs
+// already.
+//
+// Threads:   Spawn, Kill, Restart and the destructor on the main thread (loadtest/spawn.h); the rest on any.
+// Ownership: a spawned daemon ends, and its directory goes, with the target. Blocking: Spawn and Restart until it serves.
+// Errors:    of spawning and of calls; FAILED_PRECONDITION for what can be done only to a daemon of one's own.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "engram/v1/admin_service.grpc.pb.h"
+#include "engram/v1/memory_service.grpc.pb.h"
+#include "loadtest/scenario.h"
+#include "loadtest/spawn.h"
+
+namespace engram {
+
+class LoadTarget {
+ public:
+  static absl::StatusOr<std::unique_ptr<LoadTarget>> Spawn(const std::filesystem::path& program,
+                                                           const Scenario::Daemon& daemon,
+                                                           const std::vector<std::string>& more_settings);
+  static std::unique_ptr<LoadTarget> Attach(const std::string& address);
+  ~LoadTarget();
+
+  // The same for all its lives.
+  const std::string& address() const { return address_; }
+  // Valid until the next Restart.
+  v1::MemoryService::Stub& memory() { return *memory_; }
+
+  // SIGKILL; also when it has ended by itself.
+  absl::Status Kill();
+  absl::Status Restart();
+  // SIGSTOP, SIGCONT.
+  absl::Status Freeze();
+  absl::Status Thaw();
+  absl::Status Inject(const v1::InjectFaultRequest& fault);
+
+  // Resident now; of a daemon that was there already what it says of its spaces. 0 while it is not there.
+  uint64_t ResidentBytes();
+  bool own() const { return child_ != nullptr || directory_ != nullptr; }
+
+ private:
+  explicit LoadTarget(std::string address);
+  void Connect();
+  absl::Status Signal(int signal);
+
+  const std::string address_;
+  // New ones in each life.
+  std::unique_ptr<v1::MemoryService::Stub> memory_;
+  std::unique_ptr<v1::AdminService::Stub> admin_;
+  ChildOptions options_;
+  std::unique_ptr<TemporaryDirectory> directory_;
+  std::unique_ptr<Child> child_;
+  // Atomic: read by whoever samples. 0 while it is not there.
+  std::atomic<pid_t> pid_{0};
+};
+
+}  // namespace engram

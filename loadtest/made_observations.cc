@@ -1,0 +1,61 @@
+#include "loadtest/made_observations.h"
+
+#include <fmt/format.h>
+
+#include "loadtest/clustered_matrix.h"
+
+namespace engram {
+namespace {
+
+// Turned round by round, they are this many times the dimension different vectors.
+constexpr size_t kRows = 4096;
+
+}  // namespace
+
+MadeObservations::MadeObservations(uint64_t seed, uint32_t dimension, uint32_t content_bytes, uint32_t users)
+    : seed_(seed),
+      content_bytes_(content_bytes),
+      users_(users),
+      vectors_(ClusteredSource(dimension, seed).Draw(kRows, kRowStream)) {}
+
+uint64_t MadeObservations::NumberOf(uint32_t stream, uint64_t sequence) const {
+  return MixNumbers(MixNumbers(seed_, stream), sequence);
+}
+
+std::string MadeObservations::IdOf(uint32_t stream, uint64_t sequence) {
+  return fmt::format("{}-{:08}", stream, sequence);
+}
+
+std::string MadeObservations::UserOf(uint32_t stream, uint64_t sequence) const {
+  return fmt::format("u{}", NumberOf(stream, sequence) % users_);
+}
+
+void MadeObservations::MakeVector(uint32_t stream, uint64_t sequence, std::string* bytes) const {
+  const uint64_t number = NumberOf(stream, sequence);
+  const auto row = vectors_.row(number % kRows);
+  const size_t by = number / kRows % vectors_.dimension;
+  bytes->assign(reinterpret_cast<const char*>(row.data() + by), (row.size() - by) * sizeof(float));
+  bytes->append(reinterpret_cast<const char*>(row.data()), by * sizeof(float));
+}
+
+void MadeObservations::Make(uint32_t stream, uint64_t sequence, v1::Observation* out) const {
+  out->set_id(IdOf(stream, sequence));
+  MakeVector(stream, sequence, out->mutable_embedding_f32());
+  std::string* const content = out->mutable_content();
+  *content = fmt::format("{:016x} of {}-{} ", NumberOf(stream, sequence), stream, sequence);
+  content->resize(content_bytes_, static_cast<char>('a' + sequence % 26));
+  if (users_ > 0) (*out->mutable_tags())["user"] = UserOf(stream, sequence);
+}
+
+std::string MadeObservations::Difference(uint32_t stream, uint64_t sequence, const v1::Observation& found) const {
+  v1::Observation sent;
+  Make(stream, sequence, &sent);
+  const auto differs = [&](const char* what) { return fmt::format("observation {} has another {}", sent.id(), what); };
+  if (found.content() != sent.content()) return differs("content");
+  if (found.embedding_f32() != sent.embedding_f32()) return differs("embedding");
+  if (found.tags_size() != sent.tags_size()) return differs("number of tags");
+  if (users_ > 0 && found.tags().at("user") != sent.tags().at("user")) return differs("tag");
+  return "";
+}
+
+}  // namespace engram
