@@ -88,19 +88,19 @@ void Ingest::Submit(const std::shared_ptr<Space>& space, const std::shared_ptr<S
     NotePressure();
     return RefuseForNow(*space, *stream, first_sequence + known, last, full.reason, full.refusal, full.retry_after);
   }
-  Checked checked = Check(*space, first_sequence, known, std::move(batch), settings);
-  checked.frame->priority = priority;
+  Checked checked = Check(*space, first_sequence, known, std::move(batch), priority, settings);
   checked.frame->stream = stream;
   Admit(space, stream, generation, checked, last, settings);
 }
 
 Ingest::Checked Ingest::Check(Space& space, uint64_t first_sequence, uint64_t skip, ObservationBatch batch,
-                              const Settings& settings) {
+                              Priority priority, const Settings& settings) {
   // One per reader thread; keeps its memory.
   thread_local DuplicateFinder seen;
   Checked checked;
   checked.frame = std::make_shared<Frame>();
   Frame& frame = *checked.frame;
+  frame.priority = priority;
   frame.first_sequence = first_sequence;
   frame.arrived = clock_->Now();
   frame.arrived_wall_us = clock_->WallMicros();
@@ -136,7 +136,8 @@ Ingest::Checked Ingest::Check(Space& space, uint64_t first_sequence, uint64_t sk
     ++kept;
   }
   observations.resize(kept);
-  frame.bytes_each = kept == 0 ? 0 : bytes / kept;
+  // One that is larger than all of its room waits until that is empty, and has it to itself.
+  frame.bytes_each = kept == 0 ? 0 : std::min(bytes / kept, bytes_gate_.share(frame.priority));
   return checked;
 }
 
@@ -200,7 +201,7 @@ void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<St
                         absl::ResourceExhaustedError(fmt::format(
                             "the queue is full: {} of {} observations wait, {} of {} bytes", gate_.depth(),
                             gate_.capacity(), bytes_gate_.depth(), bytes_gate_.capacity())),
-                        gate_.RetryAfter());
+                        std::max(gate_.RetryAfter(), bytes_gate_.RetryAfter()));
   }
   if (place == total) return;
   RefuseForNow(*space, *stream, frame.SequenceOf(place), last_sequence, allowance.reason, allowance.refusal,
@@ -209,11 +210,12 @@ void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<St
 
 uint32_t Ingest::TakeRoom(const Frame& frame, uint32_t want, uint64_t spare) {
   const uint64_t each = frame.bytes_each;
-  const uint64_t bytes = bytes_gate_.TakeUpTo(frame.priority, want * each);
-  const uint64_t fit = each == 0 ? want : bytes / each;
-  const uint64_t granted = fit == 0 ? 0 : gate_.TakeUpTo(frame.priority, fit, spare);
-  bytes_gate_.Release(frame.priority, bytes - granted * each);
-  return static_cast<uint32_t>(granted);
+  const uint64_t granted = gate_.TakeUpTo(frame.priority, want, spare);
+  const uint64_t bytes = bytes_gate_.TakeUpTo(frame.priority, granted * each);
+  const uint64_t fit = each == 0 ? granted : bytes / each;
+  gate_.Return(frame.priority, granted - fit);
+  bytes_gate_.Return(frame.priority, bytes - fit * each);
+  return static_cast<uint32_t>(fit);
 }
 
 bool Ingest::AwaitRoom(const Frame& frame, uint32_t want, uint64_t spare, MonotonicTime deadline) {
@@ -308,7 +310,7 @@ void Ingest::ResumeAdmitting() {
 PressureReading Ingest::ReadPressure() const {
   const ResourceWatermarks::Verdict left = watermarks_->Check();
   PressureReading reading{std::max(pressure_.level(), left.floor), gate_.depth(), gate_.capacity()};
-  if (reading.level != PressureLevel::kNormal) reading.retry_after = std::max(gate_.RetryAfter(), left.retry_after);
+  if (reading.level != PressureLevel::kNormal) reading.retry_after = std::max({gate_.RetryAfter(), bytes_gate_.RetryAfter(), left.retry_after});
   return reading;
 }
 

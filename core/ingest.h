@@ -83,7 +83,8 @@ class Ingest final : public BatchHandler {
     std::shared_ptr<Frame> frame;
     std::vector<Rejected> invalid;
   };
-  Checked Check(Space& space, uint64_t first_sequence, uint64_t skip, ObservationBatch batch, const Settings& settings);
+  Checked Check(Space& space, uint64_t first_sequence, uint64_t skip, ObservationBatch batch, Priority priority,
+                const Settings& settings);
   // Queues the frame's observations as far as they are let in; the rest is refused for the moment.
   void Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<StreamState>& stream, uint64_t generation,
              const Checked& checked, uint64_t last_sequence, const Settings& settings);

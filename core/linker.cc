@@ -28,6 +28,7 @@ void Linker::LinkSome(const std::shared_ptr<Space>& space) {
   // A tail that costs a recall less than its walk.
   constexpr uint64_t kShortTail = 1024;
   const bool waiting = index.linking_due();
+  const bool backlog = index.link_backlog() != 0;
   const uint32_t turn = space->backlog().held() > 0 ? kTurnAmongBatches : LinkTurn(index.link_backlog());
   uint32_t linked = 0;
   bool moved = false;
@@ -36,18 +37,22 @@ void Linker::LinkSome(const std::shared_ptr<Space>& space) {
     const auto yield = [this] { return recalls_.load(std::memory_order_relaxed) > 0; };
     linked = index.Link(turn, yield);
     moved |= linked != 0;
-    if (space->backlog().held() == 0 && index.link_backlog() <= kShortTail) {
-      const SpaceIndex::Rebuilt rebuilt = index.Rebuild(turn, spare_memory_(), yield);
+    const uint64_t spare = backlog && linked == 0 ? 0 : spare_memory_();
+    if (spare == 0 || (space->backlog().held() == 0 && index.link_backlog() <= kShortTail)) {
+      // Without memory it gives back what a rebuild has taken.
+      const SpaceIndex::Rebuilt rebuilt = index.Rebuild(turn, spare, yield);
       moved |= rebuilt.moved;
       if (rebuilt.replaced) space->series().Add(MetricId::kGraphRebuilds);
     }
   } catch (const std::exception&) {
     // As below: nothing was linked.
   }
-  if (waiting && !moved) {
+  // Bits and rebuilds do not make up for a backlog that stays.
+  const bool stalled = backlog && linked == 0;
+  if (stalled || (waiting && !moved)) {
     // Out of memory, and trying again at once would only spin: the next commit does, or the janitor. A rebuild that finds
     // no room holds up nobody.
-    if (index.link_backlog() != 0) {
+    if (stalled) {
       if (!space->linking_hindered()) space->series().Add(MetricId::kLinkStalls);
       space->NoteLinkingStalled(true);
     }

@@ -92,7 +92,11 @@ class Space final : public SpaceQueue {
   Allowance Allow(uint64_t want, MonotonicTime now, int64_t now_us) ABSL_LOCKS_EXCLUDED(mu_);
   void ReturnAllowance(uint64_t units) ABSL_LOCKS_EXCLUDED(mu_);
   // `observations` that were granted have been committed or refused.
-  void Unqueued(uint64_t observations) { queued_.fetch_sub(static_cast<int64_t>(observations), std::memory_order_relaxed); }
+  void Unqueued(uint64_t observations) {
+    queued_.fetch_sub(static_cast<int64_t>(observations), std::memory_order_relaxed);
+    // Whoever waits for room in the backlog counts what is queued, too.
+    if (backlog_.held() > 0) backlog_.bell().Ring();
+  }
 
   // Granted, and neither committed nor refused.
   uint64_t queued() const { return static_cast<uint64_t>(std::max<int64_t>(queued_.load(std::memory_order_relaxed), 0)); }

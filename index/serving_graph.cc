@@ -31,9 +31,9 @@ void ServingGraph::Adopt(std::unique_ptr<CodeGraph> graph, Ordinal end) {
   linked_.store(end, std::memory_order_release);
 }
 
-std::shared_ptr<const CodeGraph> ServingGraph::Share() const {
+std::shared_ptr<const CodeGraph> ServingGraph::Share(Ordinal visible) const {
   MutexLock lock(mu_);
-  return serving_;
+  return visible < first_view_ ? nullptr : serving_;
 }
 
 uint32_t ServingGraph::Link(uint32_t most, const Yield& yield) {
@@ -47,7 +47,7 @@ uint32_t ServingGraph::Link(uint32_t most, const Yield& yield) {
   Ordinal at = begin;
   try {
     for (uint32_t inserted = 0; at < visible && inserted < most; ++at) {
-      if (slab_.DiedAt(at) == CodeSlab::kLive) {
+      if (!DeadToAll(at)) {
         if (inserted != 0 && yield && yield()) break;
         slab_.MakeBits(at + 1);
         // Out of memory: it stays in the tail, which finds it too.
@@ -91,7 +91,7 @@ ServingGraph::Rebuilt ServingGraph::Rebuild(uint64_t live, uint32_t most, uint64
   const Ordinal begin = next_linked_;
   const auto end = static_cast<Ordinal>(std::min<uint64_t>(linked, begin + kLookedAt * most));
   for (uint32_t inserted = 0; next_linked_ < end && inserted < most; ++next_linked_) {
-    if (slab_.DiedAt(next_linked_) != CodeSlab::kLive) continue;
+    if (DeadToAll(next_linked_)) continue;
     if (inserted != 0 && yield && yield()) break;
     if (!next->Insert(next_linked_)) {
       // Out of memory: the serving graph goes on, and what this one took may help it.
@@ -124,6 +124,7 @@ void ServingGraph::Replace() {
   freed = std::move(replaced_);
   replaced_ = std::move(serving_);
   serving_ = std::move(next_);
+  first_view_ = slab_.size();
 }
 
 bool ServingGraph::FreeReplaced() {

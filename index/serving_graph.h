@@ -60,8 +60,9 @@ class ServingGraph {
   bool exists() const { return exists_.load(std::memory_order_relaxed); }
   // What lives below it is in the graph that is shared afterwards, links and all.
   Ordinal linked() const { return linked_.load(std::memory_order_acquire); }
-  // Null without a graph.
-  std::shared_ptr<const CodeGraph> Share() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Null without a graph that holds all that lives in the view which ends at `visible`: a rebuild leaves out what is dead
+  // by then, and views from before it may still show it.
+  std::shared_ptr<const CodeGraph> Share(Ordinal visible) const ABSL_LOCKS_EXCLUDED(mu_);
 
   // The dead share of the nodes when `live` ordinals live: exact when nothing waits to be linked, else no more than that.
   double DeadShare(uint64_t live) const ABSL_LOCKS_EXCLUDED(mu_);
@@ -71,6 +72,11 @@ class ServingGraph {
   uint64_t resident_bytes() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  // To every view from now on. What dies with a batch that is being appended lives until that is visible.
+  bool DeadToAll(Ordinal ordinal) const {
+    const Ordinal died_at = slab_.DiedAt(ordinal);
+    return died_at < slab_.size();
+  }
   bool TooManyDead(uint64_t live) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void GiveUp() ABSL_LOCKS_EXCLUDED(mu_);
   void Replace() ABSL_LOCKS_EXCLUDED(mu_);
@@ -86,6 +92,8 @@ class ServingGraph {
   std::shared_ptr<CodeGraph> serving_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<CodeGraph> next_ ABSL_GUARDED_BY(mu_);      // Under way.
   std::shared_ptr<CodeGraph> replaced_ ABSL_GUARDED_BY(mu_);  // Still walked by somebody.
+  // Views that end before it may show what serving_ has left out.
+  Ordinal first_view_ ABSL_GUARDED_BY(mu_) = 0;
 
   // The linker's: what lives below it is in next_.
   Ordinal next_linked_ = 0;

@@ -69,7 +69,11 @@ class CodedSpaceIndex final : public SpaceIndex {
   }
   absl::Status SaveGraph(IndexView view, ImageSink& sink) const override;
 
-  IndexView Pin() const override { return {slab_.size()}; }
+  IndexView Pin() const override {
+    // In this order: what linking has left out below `linked` was dead to the views that end at or beyond `visible`.
+    const Ordinal linked = graph_.linked();
+    return {slab_.size(), linked};
+  }
   SearchResult Search(const SearchRequest& request, IndexView view) const override;
   std::optional<Ordinal> Find(std::string_view id, IndexView view) const override;
   bool Live(Ordinal ordinal, IndexView view) const override {
@@ -247,7 +251,8 @@ absl::Status CodedSpaceIndex::Load(ImageSource& source) {
 absl::Status CodedSpaceIndex::SaveGraph(IndexView view, ImageSink& sink) const {
   // Before the graph: what lies below is in it, links and all.
   const Ordinal linked = std::min(graph_.linked(), view.visible);
-  const std::shared_ptr<const CodeGraph> graph = graph_.Share();
+  // What it has left out is dead by a record behind the view, which says so again.
+  const std::shared_ptr<const CodeGraph> graph = graph_.Share(kNoOrdinal);
   return graph != nullptr ? graph->Save(linked, sink) : CodeGraph::SaveNone(graph_.options(), sink);
 }
 
@@ -273,7 +278,7 @@ bool CodedSpaceIndex::WalkGraph(const SearchRequest& request, const CodeQuery& q
     if (!choice.walk) return false;
     scope.most_compared = choice.most_compared;
   }
-  const std::shared_ptr<const CodeGraph> graph = graph_.Share();
+  const std::shared_ptr<const CodeGraph> graph = graph_.Share(view.visible);
   if (graph == nullptr) return false;
   const std::optional<CodeGraph::Walk> walk = graph->Search(query, ef, scope);
   if (!walk) return false;
@@ -324,7 +329,7 @@ SearchResult CodedSpaceIndex::Search(const SearchRequest& request, IndexView vie
   TopK near(wanted, view.visible);
   SearchResult result;
   // Before the walk: what is linked during it is compared in the tail.
-  const Ordinal linked = std::min(graph_.linked(), view.visible);
+  const Ordinal linked = std::min({graph_.linked(), view.visible, view.linked});
   ScanScope scope = {linked, view.visible, view.visible, request.filter};
   bool walked = WalkGraph(request, query, linked, view, &result, near);
   if (walked) {

@@ -54,6 +54,8 @@ struct IndexOptions {
 // What a reader sees: the ordinals below `visible`. One view shows exactly one version of every id.
 struct IndexView {
   Ordinal visible = 0;
+  // Not more than this is looked for in the graph: linking leaves out what is dead by then, and it may live in this view.
+  Ordinal linked = kNoOrdinal;
 };
 
 struct SearchRequest {

@@ -1,3 +1,4 @@
+#include <limits>
 #include <fmt/format.h>
 
 #include <string>
@@ -30,7 +31,9 @@ void AddBars(const Scenario& scenario, const LoadOutcome& outcome, Report& repor
   const auto milliseconds = [&](const char* name, const Histogram& histogram, const std::optional<double>& limit) {
     if (!limit) return;
     report.AddBar({.name = name,
-                   .value = static_cast<double>(histogram.Percentile(0.99)) / 1e6,
+                   // What never happened was not quick.
+                   .value = histogram.count() == 0 ? std::numeric_limits<double>::infinity()
+                                                   : static_cast<double>(histogram.Percentile(0.99)) / 1e6,
                    .limit = *limit * 1e3,
                    .unit = "ms"});
   };

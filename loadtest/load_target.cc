@@ -40,10 +40,11 @@ absl::StatusOr<std::unique_ptr<LoadTarget>> LoadTarget::Spawn(const std::filesys
                       .ready_prefix = "engramd ready ",
                       .log = directory->path() / "engramd.log",
                       .ready_timeout = kReady};
-  std::vector<std::string> settings = {fmt::format("storage.directory={}", (directory->path() / "data").string()),
-                                       "admin.fault_injection=true"};
+  std::vector<std::string> settings = {"admin.fault_injection=true"};
   settings.insert(settings.end(), daemon.set.begin(), daemon.set.end());
   settings.insert(settings.end(), more_settings.begin(), more_settings.end());
+  // Last, so that no setting of a scenario's leads to somebody's data.
+  settings.push_back(fmt::format("storage.directory={}", (directory->path() / "data").string()));
   settings.push_back("server.address=" + target->address_);
   settings.push_back("metrics.address=");
   for (const std::string& setting : settings) {

@@ -144,6 +144,8 @@ class Progress {
 std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 << 20);
+  // A proxy meant for the web would be measured with the daemon.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // Otherwise channels to one address share a connection, and a run inherits the window the last one grew.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   // A daemon that was killed is back sooner than gRPC's first second of waiting is over.

@@ -99,9 +99,7 @@ void RecallLoad::Run(Caller& caller, const std::stop_token& stop) {
     } else if (code != grpc::StatusCode::OK) {
       ++caller.ended[code];
     }
-    if (code == grpc::StatusCode::OK || code == grpc::StatusCode::DEADLINE_EXCEEDED) {
-      caller.latency.Record(NowNanos() - due);
-    }
+    caller.latency.Record(NowNanos() - due);
   }
 }
 

@@ -304,10 +304,11 @@ absl::StatusOr<std::unique_ptr<Child>> StartDaemon(const fs::path& program, cons
                                                    std::chrono::seconds ready_timeout) {
   ChildOptions options;
   options.program = program;
-  options.arguments = {"--set", fmt::format("storage.directory={}", (directory.path() / "data").string())};
-  options.arguments.insert(options.arguments.end(), arguments.begin(), arguments.end());
-  for (const char* address : {"server.address=127.0.0.1:0", "metrics.address=127.0.0.1:0"}) {
-    options.arguments.insert(options.arguments.end(), {"--set", address});
+  options.arguments = arguments;
+  // Last, so that no setting of the caller's leads to somebody's data or off this machine.
+  for (const std::string& own : {fmt::format("storage.directory={}", (directory.path() / "data").string()),
+                                 std::string("server.address=127.0.0.1:0"), std::string("metrics.address=127.0.0.1:0")}) {
+    options.arguments.insert(options.arguments.end(), {"--set", own});
   }
   options.ready_prefix = "engramd ready ";
   options.log = directory.path() / "engramd.log";

@@ -108,12 +108,7 @@ absl::Status InjectedFaults::Inject(const FaultOrder& order) {
       break;
     case FaultKind::kKillWorkers:
       // Each occupies a thread of those that run batches.
-      for (uint32_t i = 0; i < order.count; ++i) {
-        executor_->Submit(WorkClass::kNormal, [this, until] {
-          MutexLock lock(mu_);
-          WaitUntil(until);
-        });
-      }
+      KillWorkers(order.count, until);
       break;
     case FaultKind::kCrashBatches:
       crashes_left_.store(order.count);
@@ -150,15 +145,31 @@ void InjectedFaults::Heal() {
   {
     MutexLock lock(mu_);
     ++heals_;
+    ++kills_;
     healed_.NotifyAll();
   }
   MutexLock lock(memory_mu_);
   GiveBackMemory();
 }
 
-void InjectedFaults::WaitUntil(int64_t until) {
-  const uint64_t heals = heals_;
-  while (heals_ == heals) {
+void InjectedFaults::KillWorkers(uint32_t count, int64_t until) {
+  uint64_t order = 0;
+  {
+    MutexLock lock(mu_);
+    order = ++kills_;
+    healed_.NotifyAll();
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    executor_->Submit(WorkClass::kNormal, [this, order, until] {
+      MutexLock lock(mu_);
+      // It may begin only after the next order or a Heal has taken its place.
+      WaitUntil(until, kills_, order);
+    });
+  }
+}
+
+void InjectedFaults::WaitUntil(int64_t until, const uint64_t& counter, uint64_t value) {
+  while (counter == value) {
     if (until == kUntilHealed) {
       healed_.Wait(mu_);
     } else if (clock_->Now() >= InstantOf(until)) {
@@ -176,13 +187,13 @@ void InjectedFaults::StallIfChosen() {
   } while (!stalls_left_.compare_exchange_weak(left, left - 1));
   MutexLock lock(mu_);
   // Read under the mutex: what Heal has ended before must not be waited for.
-  if (InForce(stall_until_)) WaitUntil(stall_until_.load());
+  if (InForce(stall_until_)) WaitUntil(stall_until_.load(), heals_, heals_);
 }
 
 absl::Status InjectedFaults::DelaySync(const std::string& path) {
   if (InForce(slow_until_)) {
     MutexLock lock(mu_);
-    if (InForce(slow_until_)) WaitUntil(Until(Duration(delay_us_.load())));
+    if (InForce(slow_until_)) WaitUntil(Until(Duration(delay_us_.load())), heals_, heals_);
   }
   if (!broken_.load()) return absl::OkStatus();
   return absl::InternalError(fmt::format("fdatasync {}: Input/output error (injected)", path));

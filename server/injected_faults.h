@@ -78,8 +78,9 @@ class InjectedFaults {
   // A deadline as a number, kept in an atomic; kOver when the fault is not in force.
   int64_t Until(Duration duration) const;
   bool InForce(const std::atomic<int64_t>& until) const;
-  // Until then, or until Heal.
-  void WaitUntil(int64_t until) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void KillWorkers(uint32_t count, int64_t until) ABSL_LOCKS_EXCLUDED(mu_);
+  // Until then, or until the counter has another value.
+  void WaitUntil(int64_t until, const uint64_t& counter, uint64_t value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Check(const FaultOrder& order) const;
   absl::Status FillMemory(uint64_t bytes, int64_t until) ABSL_LOCKS_EXCLUDED(mu_, memory_mu_);
   void GiveBackMemory() ABSL_EXCLUSIVE_LOCKS_REQUIRED(memory_mu_);
@@ -104,6 +105,7 @@ class InjectedFaults {
   Mutex mu_;
   CondVar healed_;
   uint64_t heals_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t kills_ ABSL_GUARDED_BY(mu_) = 0;  // Orders to kill workers, and heals.
 
   // One filling at a time.
   Mutex memory_mu_;

@@ -44,6 +44,16 @@ void CapacityGate::Release(Priority share, uint64_t units) {
   if (waiting_ > 0) room_.NotifyAll();
 }
 
+void CapacityGate::Return(Priority share, uint64_t units) {
+  if (units == 0) return;
+  const size_t place = Place(share);
+  MutexLock lock(mu_);
+  ENGRAM_CHECK(taken_[place] >= units);
+  taken_[place] -= units;
+  if (Taken() == 0) emptied_ = clock_->Now();
+  if (waiting_ > 0) room_.NotifyAll();
+}
+
 bool CapacityGate::AwaitRoom(Priority share, uint64_t units, MonotonicTime deadline, uint64_t spare, uint64_t least) {
   const size_t place = Place(share);
   const uint64_t enough = std::max(std::clamp<uint64_t>(shares_[place] / 8, 1, std::max<uint64_t>(units, 1)), least);
@@ -71,7 +81,10 @@ void CapacityGate::Reopen() {
 uint64_t CapacityGate::fill() const {
   MutexLock lock(mu_);
   if (high_share_ == 0) return Taken();
-  return std::max(taken_[0] * capacity_ / shares_[0], taken_[1] * capacity_ / shares_[1]);
+  const auto of_all = [this](size_t place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return static_cast<double>(taken_[place]) / static_cast<double>(shares_[place]) * static_cast<double>(capacity_);
+  };
+  return static_cast<uint64_t>(std::max(of_all(0), of_all(1)));
 }
 
 uint64_t CapacityGate::depth() const {

@@ -25,6 +25,8 @@ class CapacityGate {
   // The last `spare` units of the share are left alone.
   uint64_t TakeUpTo(Priority share, uint64_t want, uint64_t spare = 0) ABSL_LOCKS_EXCLUDED(mu_);
   void Release(Priority share, uint64_t units) ABSL_LOCKS_EXCLUDED(mu_);
+  // The same for what was not used, which says nothing about how quickly work is done.
+  void Return(Priority share, uint64_t units) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Waits until `units` (or an eighth of the share, if that is less: large pieces keep batches large; but no less than
   // `least`) are free. At the deadline any room will do; false without, or once shut.

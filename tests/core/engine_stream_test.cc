@@ -158,11 +158,7 @@ TEST_F(EngineStreamTest, TheQueueNeverHoldsMoreBytesThanItMay) {
   Waker waker;
   const auto stream = engine().OpenStream({.space = "notes"}, &waker);
   const auto queue_bytes = [&] {
-    double bytes = -1;
-    engine().ReadGauges([&](MetricId metric, std::string_view, size_t, double value) {
-      if (metric == MetricId::kQueueMemory) bytes = value;
-    });
-    return bytes;
+    return metrics().Collect()[static_cast<size_t>(MetricId::kQueueMemory)].samples.at(0).value;
   };
   for (int frame = 0; frame < 20; ++frame) {
     std::vector<TestObservation> observations(50);
