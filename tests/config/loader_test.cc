@@ -72,7 +72,7 @@ TEST(Loader, EveryFaultHasItsLine) {
        "e.yaml:3:3: queue.capasity: no such setting; did you mean queue.capacity?\n"
        "e.yaml:4:1: queue_config: no such setting; did you mean queue?\n"
        "e.yaml:5:1: zebra: no such setting; engramd --print-config names them all\n"
-       "e.yaml:6:1: queue.zebra: no such setting; allowed below queue: capacity, high_priority_ratio, max_wait\n"},
+       "e.yaml:6:1: queue.zebra: no such setting; allowed below queue: capacity, capacity_bytes, high_priority_ratio, max_wait\n"},
       {"num_workers: 3\nnum_workers: 5\n", "e.yaml:2:1: num_workers: given twice; the first is on line 1\n"},
       {"queue.capacity: 5000\nqueue:\n  capacity: 6000\n",
        "e.yaml:3:3: queue.capacity: given twice; the first is on line 1\n"},
@@ -103,7 +103,7 @@ TEST(Loader, EveryFaultHasItsLine) {
        "quotes\n"
        "e.yaml:4:16: idle_sleep_ms: a map where one value belongs; allowed: 0 to 100\n"},
       {"queue: 5\nhnsw: [1]\n",
-       "e.yaml:1:8: queue: is a group of settings, not one; allowed below it: capacity, high_priority_ratio, max_wait\n"
+       "e.yaml:1:8: queue: is a group of settings, not one; allowed below it: capacity, capacity_bytes, high_priority_ratio, max_wait\n"
        "e.yaml:2:1: hnsw: is a group of settings, not one; allowed below it: max_connections, ef_construction, "
        "ef_search\n"},
       {"- num_workers\n", "e.yaml:1:1: the file does not hold settings; allowed: lines like `num_workers: 4`\n"},
@@ -174,7 +174,7 @@ TEST(Loader, EveryFaultHasItsLine) {
        "e.yaml:1:15: not YAML: something stands after the end of the settings; check quotes, brackets and "
        "indentation\n"},
       {"queue:\n\tcapacity: 5000\n",
-       "e.yaml:2:2: queue: is a group of settings, not one; allowed below it: capacity, high_priority_ratio, max_wait\n"
+       "e.yaml:2:2: queue: is a group of settings, not one; allowed below it: capacity, capacity_bytes, high_priority_ratio, max_wait\n"
        "e.yaml:2:10: not YAML: illegal map value; indent with spaces, not tabs\n"},
       {"server:\n  address: [::1]:50051\n",
        "e.yaml:2:12: server.address: a list where one value belongs; allowed: HOST:PORT or unix:PATH, several with "

@@ -259,6 +259,13 @@ TEST_F(RecallBudgetEngine, AWriterWaitsAtTheBoundAndGoesOnOnceItIsLinked) {
   EXPECT_EQ(done.durable_through, 20u);
   EXPECT_THAT(done.rejected, SizeIs(0));
   EXPECT_EQ(metrics_.process().ReadHistogram(MetricId::kBudgetWait).counts[0], 1u);
+  double activations = 0;
+  const auto families = metrics_.Collect();
+  for (const Metrics::Sample& sample : families[static_cast<size_t>(MetricId::kBudgetActivations)].samples) {
+    if (sample.labels[0].second == "slow") activations += sample.value;
+  }
+  EXPECT_GE(activations, 1);
+  EXPECT_LE(Gauge(MetricId::kLinkStalls), 0) << "it was slow, and never out of memory";
 }
 
 TEST_F(RecallBudgetEngine, WhatWaitedTooLongIsRefusedAndCanBeSentAgain) {

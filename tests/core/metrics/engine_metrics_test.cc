@@ -22,6 +22,7 @@ namespace {
 
 // What tests/server/metrics_end_to_end_test.cc, process_gauges_test.cc, ../recall_follow_test.cc, ../recall_canary_test.cc have.
 [[maybe_unused]] const auto* const kEnvironment = ::testing::AddGlobalTestEnvironment(new EveryRowIsAsserted({
+    MetricId::kBacklogBound, MetricId::kBudgetActivations, MetricId::kBudgetWait, MetricId::kLinkStalls,
     MetricId::kRecallFollowers, MetricId::kRecallFollowHits, MetricId::kRecallFollowLag,
     MetricId::kRecallCanaryChecks, MetricId::kRecallCanaryMean, MetricId::kRecallCanaryLeast,
     MetricId::kPoolReuses,
