@@ -54,6 +54,11 @@ class GraphRebuildTest : public ::testing::Test {
     for (size_t i = from; i < to; ++i) ids.push_back(std::to_string(i));
     Append(ids);
   }
+  Ordinal Closest(const Vector& vector, IndexView view) {
+    const VectorsBy source([this](Ordinal o) { return vectors_[o]; });
+    const SearchResult result = index_->Search({.query = vector, .k = 1, .source = &source}, view);
+    return result.hits.empty() ? kNoOrdinal : result.hits[0].ordinal;
+  }
   void LinkAll() {
     while (index_->Link(500, nullptr) != 0) {
     }
@@ -202,6 +207,28 @@ TEST_F(GraphRebuildTest, RecallAndMemoryHoldThroughRoundsOfForgettingAndStreamin
   }
   RebuildAll();
   EXPECT_EQ(Unreachable(), 0);
+}
+
+// Views from before a replacement show the replaced version, which a graph made afterwards has left out.
+TEST_F(GraphRebuildTest, LinkingLosesNothingThatAnEarlierViewShows) {
+  Append(0, 400);
+  const IndexView before = index().Pin();
+  Append({"7"});
+  LinkAll();
+  EXPECT_EQ(Closest(vectors_[7], before), 7u);
+  EXPECT_EQ(Closest(vectors_[400], index().Pin()), 400u);
+}
+
+TEST_F(GraphRebuildTest, RebuildingLosesNothingThatAnEarlierViewShows) {
+  Append(0, 400);
+  LinkAll();
+  const IndexView before = index().Pin();
+  Append(0, 200);
+  LinkAll();
+  while (!index().Rebuild(500, kRoom, nullptr).replaced) {
+  }
+  EXPECT_EQ(Closest(vectors_[7], before), 7u);
+  EXPECT_EQ(Closest(vectors_[407], index().Pin()), 407u);
 }
 
 TEST_F(GraphRebuildTest, BeginsOnlyWhereThereIsMemoryForAnotherGraph) {
