@@ -11,7 +11,29 @@ void Linker::Stop() {
 
 void Linker::Schedule(const std::shared_ptr<Space>& space) {
   if (stopping_.load() || !space->ClaimLinking(Space::Linking::kByLinker)) return;
+  spaces_linking_.fetch_add(1, std::memory_order_relaxed);
   SubmitTurn(space);
+}
+
+void Linker::Release(Space& space) {
+  spaces_linking_.fetch_sub(1, std::memory_order_relaxed);
+  space.ReleaseLinking();
+}
+
+void Linker::Invite(const std::shared_ptr<Space>& space, uint32_t turn) {
+  // Turns are no shorter than this; what waits for longer ones is worth waking a thread for.
+  constexpr uint32_t kShortTurn = 32;
+  if (turn <= kShortTurn || space->backlog().held() > 0 || spaces_linking_.load(std::memory_order_relaxed) > 1) return;
+  if (assisting_.exchange(true)) return;
+  executor_->Submit(WorkClass::kLow, [this, space] {
+    // Other spaces' turns have the thread as soon as there are any; and a worker, which links while writers are held, is
+    // not to wait for a thread behind everything else.
+    const auto yield = [this, &space] {
+      return RecallUnderWay() || space->backlog().held() > 0 || spaces_linking_.load(std::memory_order_relaxed) > 1;
+    };
+    if (!yield()) space->index()->AssistLink(yield);
+    assisting_.store(false);
+  });
 }
 
 void Linker::SubmitTurn(const std::shared_ptr<Space>& space) {
@@ -29,12 +51,13 @@ void Linker::LinkSome(const std::shared_ptr<Space>& space) {
   constexpr uint64_t kShortTail = 1024;
   const bool waiting = index.linking_due();
   const bool backlog = index.link_backlog() != 0;
-  const uint32_t turn = space->backlog().held() > 0 ? kTurnAmongBatches : LinkTurn(index.link_backlog());
+  const uint32_t turn = space->backlog().held() > 0 ? kTurnAmongBatches : TurnLength(index.link_backlog());
   uint32_t linked = 0;
   bool moved = false;
   try {
     moved = index.MakeBits(kBits) != 0;
-    const auto yield = [this] { return recalls_.load(std::memory_order_relaxed) > 0; };
+    const auto yield = [this] { return RecallUnderWay(); };
+    Invite(space, turn);
     linked = index.Link(turn, yield);
     moved |= linked != 0;
     const uint64_t spare = backlog && linked == 0 ? 0 : spare_memory_();
@@ -56,7 +79,7 @@ void Linker::LinkSome(const std::shared_ptr<Space>& space) {
       if (!space->linking_hindered()) space->series().Add(MetricId::kLinkStalls);
       space->NoteLinkingStalled(true);
     }
-    space->ReleaseLinking();
+    Release(*space);
     return on_linked_(*space, 0);
   }
   space->NoteLinkingStalled(false);
@@ -64,7 +87,7 @@ void Linker::LinkSome(const std::shared_ptr<Space>& space) {
   on_linked_(*space, linked);
   const auto more = [&] { return !stopping_.load() && !space->dropped() && index.linking_due(); };
   if (more()) return SubmitTurn(space);
-  space->ReleaseLinking();
+  Release(*space);
   // What was appended before the release found linking claimed.
   if (more()) Schedule(space);
 }

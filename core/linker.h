@@ -1,6 +1,7 @@
 // Keeps the graphs catching up with their slabs, and rebuilds those of which too much is dead, behind everything else.
 //
-// Threads:  any; links on the executor's low class, one task per space at a time. Ownership: the executor outlives it; its
+// Threads:  any; links on the executor's low class, one task per space at a time, and a second one that assists it while
+//           there is but one such space and much to do. Ownership: the executor outlives it; its
 //           tasks share their space. Blocking: the destructor, until the last task has ended.
 // Errors:   what runs out of memory stops until the space is next scheduled; the scan finds everything meanwhile.
 // Why:      behind recalls and commits, but not for ever: while a space's writers are held until it is linked, it takes
@@ -21,7 +22,7 @@
 namespace engram {
 
 // How many a turn links: short ones while little waits, so that many spaces take turns; long ones for a deep backlog.
-inline uint32_t LinkTurn(uint64_t backlog) { return static_cast<uint32_t>(std::clamp<uint64_t>(backlog / 64, 32, 512)); }
+inline uint32_t TurnLength(uint64_t backlog) { return static_cast<uint32_t>(std::clamp<uint64_t>(backlog / 64, 32, 512)); }
 
 class Linker {
  public:
@@ -43,13 +44,19 @@ class Linker {
  private:
   void LinkSome(const std::shared_ptr<Space>& space);
   void SubmitTurn(const std::shared_ptr<Space>& space);
+  void Release(Space& space);
+  // Has another thread take part in the turn that is about to begin, where it would hold up nobody.
+  void Invite(const std::shared_ptr<Space>& space, uint32_t turn);
+  bool RecallUnderWay() const { return recalls_.load(std::memory_order_relaxed) > 0; }
 
   // Constant after construction.
   Executor* const executor_;
   const std::function<void(Space&, uint32_t)> on_linked_;
   const std::function<uint64_t()> spare_memory_;
-  // Atomic: a sum, and a one-way flag.
+  // Atomic: two sums, the right to assist, and a one-way flag.
   std::atomic<int64_t> recalls_{0};
+  std::atomic<int64_t> spaces_linking_{0};
+  std::atomic<bool> assisting_{false};
   std::atomic<bool> stopping_{false};
 };
 

@@ -22,12 +22,14 @@ void ServingGraph::Begin() { Adopt(std::make_unique<CodeGraph>(slab_, options_),
 
 void ServingGraph::Adopt(std::unique_ptr<CodeGraph> graph, Ordinal end) {
   std::shared_ptr<CodeGraph> shared = std::move(graph);
+  auto turn = std::make_unique<LinkTurn>(linked_);
   {
     MutexLock lock(mu_);
     ENGRAM_CHECK(serving_ == nullptr);
     serving_ = std::move(shared);
   }
-  exists_.store(true, std::memory_order_relaxed);
+  turn_ = std::move(turn);
+  exists_.store(true, std::memory_order_release);
   linked_.store(end, std::memory_order_release);
 }
 
@@ -42,25 +44,37 @@ uint32_t ServingGraph::Link(uint32_t most, const Yield& yield) {
     MutexLock lock(mu_);
     serving = serving_;
   }
-  const Ordinal visible = slab_.size();
   const Ordinal begin = linked_.load(std::memory_order_relaxed);
-  Ordinal at = begin;
+  turn_->Open(serving.get(), slab_.size(), most);
+  InsertTaken(yield);
+  turn_->Close();
+  turn_->AwaitOthers();
+  return linked_.load(std::memory_order_relaxed) - begin;
+}
+
+uint32_t ServingGraph::Assist(const Yield& yield) { return exists() ? InsertTaken(yield) : 0; }
+
+uint32_t ServingGraph::InsertTaken(const Yield& yield) {
+  const auto skip = [this](Ordinal ordinal) {
+    if (DeadToAll(ordinal)) return true;
+    slab_.MakeBits(ordinal + 1);
+    return false;
+  };
+  uint32_t inserted = 0;
   try {
-    for (uint32_t inserted = 0; at < visible && inserted < most; ++at) {
-      if (!DeadToAll(at)) {
-        if (inserted != 0 && yield && yield()) break;
-        slab_.MakeBits(at + 1);
-        // Out of memory: it stays in the tail, which finds it too.
-        if (!serving->Insert(at)) break;
-        ++inserted;
-      }
-      // Pairs with the load in linked(): what lies below is in the graph, links and all.
-      linked_.store(at + 1, std::memory_order_release);
+    while (inserted == 0 || !yield || !yield()) {
+      const LinkTurn::Taken taken = turn_->Take(skip);
+      if (taken.ordinal == kNoOrdinal) break;
+      const bool done = taken.graph->Insert(taken.ordinal);
+      turn_->Done(taken, done);
+      // Out of memory: it stays in the tail, which finds it too.
+      if (!done) break;
+      ++inserted;
     }
   } catch (const std::bad_alloc&) {
-    // As above.
+    // As above: there were no bits for the next one.
   }
-  return at - begin;
+  return inserted;
 }
 
 ServingGraph::Rebuilt ServingGraph::Rebuild(uint64_t live, uint32_t most, uint64_t spare, const Yield& yield) {

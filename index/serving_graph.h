@@ -4,11 +4,13 @@
 // the nodes are dead, another graph is built beside it, over what lives, and takes its place in one step. Meanwhile what
 // is new goes on being linked into the serving graph and follows in the other one.
 //
-// Threads:   Begin, Adopt, Link, Rebuild: the linker, one at a time. Everything const: any thread, beside the linker.
+// Threads:   Begin, Adopt, Link, Rebuild: the linker, one at a time. Assist and everything const: any thread, beside the
+//            linker.
 // Ownership: the slab outlives it. A reader shares the graph it walks; one that was replaced is freed by the linker once
 //            the last walk over it has ended, so that no recall pays for it.
-// Blocking:  for the moment a pointer is copied.
-// Errors:    std::bad_alloc may leave Begin, and then nothing has changed. Link and Rebuild stop where memory ran out.
+// Blocking:  for the moment a pointer is copied; Link also for the insertion each of those that assist is at.
+// Errors:    std::bad_alloc may leave Begin, and then nothing has changed. Link, Assist and Rebuild stop where memory ran
+//            out.
 // Why:       linking what arrives during a rebuild twice costs half of the linking rate, but the tail is no longer than
 //            without one. Left to the tail instead, it would be scanned by every recall until the rebuild is through,
 //            which takes minutes for a million.
@@ -25,6 +27,7 @@
 #include "core/base/types.h"
 #include "index/code_graph.h"
 #include "index/code_slab.h"
+#include "index/link_turn.h"
 
 namespace engram {
 
@@ -45,6 +48,8 @@ class ServingGraph {
 
   // Inserts up to `most` live ordinals, in order; returns how far `linked` moved. REQUIRES: exists().
   uint32_t Link(uint32_t most, const Yield& yield) ABSL_LOCKS_EXCLUDED(mu_);
+  // Takes a part of the Link that is under way, if one is, until that ends; returns how many it inserted.
+  uint32_t Assist(const Yield& yield);
 
   struct Rebuilt {
     uint64_t moved = 0;     // Work that was done; 0: nothing is due, or it cannot be done now.
@@ -57,7 +62,7 @@ class ServingGraph {
   // --- readers ---
 
   const CodeGraphOptions& options() const { return options_; }
-  bool exists() const { return exists_.load(std::memory_order_relaxed); }
+  bool exists() const { return exists_.load(std::memory_order_acquire); }
   // What lives below it is in the graph that is shared afterwards, links and all.
   Ordinal linked() const { return linked_.load(std::memory_order_acquire); }
   // Null without a graph that holds all that lives in the view which ends at `visible`: a rebuild leaves out what is dead
@@ -77,6 +82,7 @@ class ServingGraph {
     const Ordinal died_at = slab_.DiedAt(ordinal);
     return died_at < slab_.size();
   }
+  uint32_t InsertTaken(const Yield& yield);
   bool TooManyDead(uint64_t live) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void GiveUp() ABSL_LOCKS_EXCLUDED(mu_);
   void Replace() ABSL_LOCKS_EXCLUDED(mu_);
@@ -98,7 +104,9 @@ class ServingGraph {
   // The linker's: what lives below it is in next_.
   Ordinal next_linked_ = 0;
 
-  // Atomic: the watermark, and a figure for whoever asks.
+  // Made with the first graph, before exists_ says so: most spaces are small and have none. Own synchronisation.
+  std::unique_ptr<LinkTurn> turn_;
+  // Atomic: the watermark, which turn_ moves, and whether there is a graph.
   std::atomic<Ordinal> linked_{0};
   std::atomic<bool> exists_{false};
 };

@@ -55,6 +55,7 @@ class CodedSpaceIndex final : public SpaceIndex {
   bool ForgetOrdinal(Ordinal ordinal) override;
 
   uint32_t Link(uint32_t most, const std::function<bool()>& yield) override;
+  uint32_t AssistLink(const std::function<bool()>& yield) override { return graph_.Assist(yield); }
   Rebuilt Rebuild(uint32_t most, uint64_t spare, const std::function<bool()>& yield) override {
     const ServingGraph::Rebuilt rebuilt = graph_.Rebuild(live(), most, spare, yield);
     return {rebuilt.moved != 0, rebuilt.replaced};

@@ -7,7 +7,8 @@
 //
 // Threads:
 //   writer   one at a time, the caller sees to it: Append, Forget, ForgetOrdinal.
-//   linker   one at a time, beside the writer and the readers: Link, Rebuild, MakeBits, AttachGraph.
+//   linker   one at a time, beside the writer and the readers: Link, Rebuild, MakeBits, AttachGraph. Any number of
+//            others may take a part of its Link: AssistLink.
 //   readers  any number at any time: everything const.
 // Ownership: owns its memory; results hold copies (ids of hits are views that live as long as the index). A reader that
 //            walks a graph shares it, so a graph that was replaced goes with the last walk over it.
@@ -125,6 +126,10 @@ class SpaceIndex {
   // Inserts up to `most` ordinals into the graph, in order, stopping early when `yield` (null: never) answers true
   // between two. Returns how far `linked` moved. Does nothing while the space is below flat_threshold.
   virtual uint32_t Link(uint32_t most, const std::function<bool()>& yield) = 0;
+
+  // Beside the linker: takes a part of the Link that is under way, if one is, until that ends or `yield` answers true.
+  // Returns how many it inserted.
+  virtual uint32_t AssistLink(const std::function<bool()>& yield) = 0;
 
   struct Rebuilt {
     bool moved = false;     // False: nothing is due, or nothing can be done about it now.

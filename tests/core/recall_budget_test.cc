@@ -51,9 +51,9 @@ TEST(BacklogBoundTest, IsTheBudgetOverTheCostOfARow) {
 }
 
 TEST(LinkTurnTest, IsLongForADeepBacklog) {
-  EXPECT_EQ(LinkTurn(1), 32u);
-  EXPECT_EQ(LinkTurn(6400), 100u);
-  EXPECT_EQ(LinkTurn(1'000'000), 512u);
+  EXPECT_EQ(TurnLength(1), 32u);
+  EXPECT_EQ(TurnLength(6400), 100u);
+  EXPECT_EQ(TurnLength(1'000'000), 512u);
 }
 
 TEST(SpaceBacklogTest, ThoseOnTheirWayInCountUntilTheyHaveEntered) {

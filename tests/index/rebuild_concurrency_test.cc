@@ -78,6 +78,19 @@ TEST(RebuildConcurrencyTest, NoSearchMissesLiveOnesWhileTheGraphIsReplaced) {
       }
     });
   }
+  // Others that take a part of each turn.
+  std::atomic<uint64_t> assisted{0};
+  std::vector<std::jthread> assistants;
+  for (int a = 0; a < 2; ++a) {
+    assistants.emplace_back([&, a] {
+      uint64_t asked = 0;
+      while (!done.load()) {
+        const uint32_t inserted = index->AssistLink([&] { return ++asked % (3 + a) == 0; });
+        assisted.fetch_add(inserted);
+        if (inserted == 0) std::this_thread::yield();
+      }
+    });
+  }
   int rebuilds = 0;
   while (rebuilds < kRebuilds) {
     const bool linked = index->Link(64, nullptr) != 0;
@@ -88,6 +101,8 @@ TEST(RebuildConcurrencyTest, NoSearchMissesLiveOnesWhileTheGraphIsReplaced) {
   done.store(true);
   writer.join();
   readers.clear();
+  assistants.clear();
+  EXPECT_GT(assisted.load(), 0u);
 
   while (index->Link(1000, nullptr) != 0) {
   }
