@@ -19,8 +19,9 @@ namespace engram {
 
 class BatchCommitter {
  public:
-  BatchCommitter(CommitLog* log, Linker* linker, Clock* clock, Metrics* metrics)
-      : log_(log), linker_(linker), clock_(clock), pool_(&metrics->process()) {}
+  // With `narrow`, embeddings are recorded as binary16 where that tells them.
+  BatchCommitter(CommitLog* log, Linker* linker, Clock* clock, Metrics* metrics, bool narrow)
+      : log_(log), linker_(linker), clock_(clock), pool_(&metrics->process(), narrow) {}
 
   // Appends the portion's record. What has nothing to record (refusals of an unnamed stream) is acknowledged behind
   // what its stream has under way.

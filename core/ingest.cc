@@ -32,7 +32,7 @@ Ingest::Ingest(const Settings& settings, CommitLog* log, ResourceWatermarks* wat
           executor, [this](Space& space, uint32_t linked) { NoteLinked(space, linked); },
           [this] { return watermarks_->SpareMemory(); }),
       budget_(settings.recall_budget_ms, &linker_, clock, metrics),
-      committer_(log, &linker_, clock, metrics),
+      committer_(log, &linker_, clock, metrics, settings.storage_embeddings == "f16"),
       pool_(settings.num_workers, settings.queue_capacity, TuningOf(settings), this, executor, clock) {}
 
 Ingest::~Ingest() {

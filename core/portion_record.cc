@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/stream_state.h"
+#include "index/space_index.h"
 
 namespace engram {
 
@@ -36,6 +37,27 @@ void PortionRecord::Fill(const Portion& portion) {
       fmt::format_to(std::back_inserter(ids_), "{}/{}", stream.id(), slice.frame->SequenceOf(place));
       observation.id = std::string_view(ids_).substr(begin);
     }
+  }
+  if (narrow_) Narrow();
+}
+
+void PortionRecord::Narrow() {
+  size_t bytes = 0;
+  for (const ObservationView& observation : observations_) {
+    if (observation.embedding.encoding == Encoding::kF32) bytes += observation.embedding.bytes() / 2;
+  }
+  if (bytes > narrowed_bytes_) {
+    narrowed_bytes_ = 0;
+    narrowed_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+    narrowed_bytes_ = bytes;
+  }
+  std::byte* to = narrowed_.get();
+  for (ObservationView& observation : observations_) {
+    EmbeddingView& embedding = observation.embedding;
+    if (embedding.encoding != Encoding::kF32 || !NarrowVector(embedding, to)) continue;
+    embedding.data = to;
+    embedding.encoding = Encoding::kF16;
+    to += embedding.bytes();
   }
 }
 
@@ -81,7 +103,7 @@ std::unique_ptr<PortionRecord> PortionRecordPool::Take() {
     }
   }
   series_->Add(MetricId::kCommitFallbacks);
-  return std::make_unique<PortionRecord>();
+  return std::make_unique<PortionRecord>(narrow_);
 }
 
 void PortionRecordPool::Return(std::unique_ptr<PortionRecord> record) noexcept {

@@ -7,6 +7,7 @@
 // Why:      in steady state a batch is committed without a heap allocation for each of its observations.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,9 @@ namespace engram {
 
 class PortionRecord {
  public:
+  // With `narrow`, embeddings of binary32 are recorded as binary16 where that tells them.
+  explicit PortionRecord(bool narrow) : narrow_(narrow) {}
+
   // Names what has no id, dates what has no time, and marks how far each named stream is.
   void Fill(const Portion& portion);
   // Keeps the memory.
@@ -35,17 +39,21 @@ class PortionRecord {
 
  private:
   void Mark(const Slice& slice);
+  void Narrow();
 
+  const bool narrow_;
   Portion portion_;
   std::shared_ptr<Space> space_;
   std::vector<ObservationView> observations_;
   std::string ids_;
+  std::unique_ptr<std::byte[]> narrowed_;
+  size_t narrowed_bytes_ = 0;
   std::vector<StreamMark> marks_;
 };
 
 class PortionRecordPool {
  public:
-  explicit PortionRecordPool(Series* series) : series_(series) {}
+  PortionRecordPool(Series* series, bool narrow) : series_(series), narrow_(narrow) {}
 
   std::unique_ptr<PortionRecord> Take() ABSL_LOCKS_EXCLUDED(mu_);
   void Return(std::unique_ptr<PortionRecord> record) noexcept ABSL_LOCKS_EXCLUDED(mu_);
@@ -54,6 +62,7 @@ class PortionRecordPool {
   static constexpr size_t kMost = 256;
 
   Series* const series_;
+  const bool narrow_;
   Mutex mu_;
   std::vector<std::unique_ptr<PortionRecord>> free_ ABSL_GUARDED_BY(mu_);
 };

@@ -4,9 +4,12 @@
 #include <cpuid.h>
 #endif
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "index/kernel_versions.h"
 #include "index/space_index.h"
@@ -70,6 +73,35 @@ void WidenF16(const std::byte* in, float* out, size_t n) {
   }
 }
 
+uint16_t NarrowToHalf(float wide) {
+  const uint32_t bits = std::bit_cast<uint32_t>(wide);
+  const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
+  const float magnitude = std::fabs(wide);
+  // Half way between the largest number and the next one there would be.
+  if (magnitude >= 65520.0f) return sign | 0x7c00u;
+  if (magnitude < 0x1p-14f) {
+    // Subnormal: adding so much leaves the multiple of 2^-24 in the last bits, rounded as the processor rounds.
+    const float shifted = magnitude + 0.5f;
+    return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0.5f)));
+  }
+  const uint32_t positive = bits & 0x7fffffffu;
+  // Half of the last place less one, and one more where the last place is odd: ties go to even.
+  const uint32_t rounded = positive + 0xfffu + ((positive >> 13) & 1);
+  return static_cast<uint16_t>(sign | ((rounded - (uint32_t{127 - 15} << 23)) >> 13));
+}
+
+float NarrowF16(const std::byte* in, std::byte* out, size_t n) {
+  float largest = 0;
+  for (size_t i = 0; i < n; ++i) {
+    float wide = 0;
+    std::memcpy(&wide, in + 4 * i, sizeof(wide));
+    largest = std::max(largest, std::fabs(wide));
+    const uint16_t half = NarrowToHalf(wide);
+    std::memcpy(out + 2 * i, &half, sizeof(half));
+  }
+  return largest;
+}
+
 }  // namespace
 
 const Kernels kPortable = {
@@ -80,6 +112,7 @@ const Kernels kPortable = {
     .dot_rows = DotRows,
     .squared_l2_rows = SquaredL2Rows,
     .widen_f16 = WidenF16,
+    .narrow_f16 = NarrowF16,
 };
 
 }  // namespace kernels

@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "index/kernel_versions.h"
@@ -147,6 +148,18 @@ ENGRAM_AVX512 void WidenF16512(const std::byte* in, float* out, size_t n) {
   if (i < n) kPortable.widen_f16(in + 2 * i, out + i, n - i);
 }
 
+ENGRAM_AVX512 float NarrowF16512(const std::byte* in, std::byte* out, size_t n) {
+  __m512 largest = _mm512_setzero_ps();
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    const __m512 wide = _mm512_loadu_ps(in + 4 * i);
+    largest = _mm512_max_ps(largest, _mm512_abs_ps(wide));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 2 * i), _mm512_cvtps_ph(wide, _MM_FROUND_TO_NEAREST_INT));
+  }
+  const float rest = i < n ? kPortable.narrow_f16(in + 4 * i, out + 2 * i, n - i) : 0.0f;
+  return std::max(_mm512_reduce_max_ps(largest), rest);
+}
+
 // --- AVX2 ---
 
 inline ENGRAM_AVX2 float Sum256(__m256 v) {
@@ -269,6 +282,22 @@ ENGRAM_AVX2 void WidenF16256(const std::byte* in, float* out, size_t n) {
   if (i < n) kPortable.widen_f16(in + 2 * i, out + i, n - i);
 }
 
+ENGRAM_AVX2 float NarrowF16256(const std::byte* in, std::byte* out, size_t n) {
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  __m256 largest = _mm256_setzero_ps();
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const __m256 wide = _mm256_loadu_ps(reinterpret_cast<const float*>(in + 4 * i));
+    largest = _mm256_max_ps(largest, _mm256_andnot_ps(sign, wide));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * i), _mm256_cvtps_ph(wide, _MM_FROUND_TO_NEAREST_INT));
+  }
+  __m128 most = _mm_max_ps(_mm256_castps256_ps128(largest), _mm256_extractf128_ps(largest, 1));
+  most = _mm_max_ps(most, _mm_movehl_ps(most, most));
+  most = _mm_max_ss(most, _mm_shuffle_ps(most, most, 1));
+  const float rest = i < n ? kPortable.narrow_f16(in + 4 * i, out + 2 * i, n - i) : 0.0f;
+  return std::max(_mm_cvtss_f32(most), rest);
+}
+
 #undef ENGRAM_AVX512
 #undef ENGRAM_AVX2
 
@@ -282,6 +311,7 @@ const Kernels kAvx512 = {
     .dot_rows = DotRows512,
     .squared_l2_rows = SquaredL2Rows512,
     .widen_f16 = WidenF16512,
+    .narrow_f16 = NarrowF16512,
 };
 
 const Kernels kAvx2 = {
@@ -292,6 +322,7 @@ const Kernels kAvx2 = {
     .dot_rows = DotRows256,
     .squared_l2_rows = SquaredL2Rows256,
     .widen_f16 = WidenF16256,
+    .narrow_f16 = NarrowF16256,
 };
 
 }  // namespace engram::kernels

@@ -68,7 +68,7 @@ TEST(Reload, EverySettingIsOnOneSide) {
   for (const SettingRow& row : SettingTable()) {
     // Some other value than the default.
     Settings loaded;
-    for (const char* text : {"17", "15", "2048", "65537", "0.3", "2s", "false", "true", "error", "json", "localhost:1", "memory", "48MiB", "elsewhere"}) {
+    for (const char* text : {"17", "15", "2048", "65537", "0.3", "2s", "false", "true", "error", "json", "localhost:1", "memory", "48MiB", "f16", "elsewhere"}) {
       if (row.parse(text, loaded).ok() && row.format(loaded) != row.default_text) break;
     }
     ASSERT_NE(loaded, Settings()) << row.path;

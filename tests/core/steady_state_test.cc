@@ -92,7 +92,12 @@ class SteadyState : public Disk, public EngineFixture {
   uint64_t next_sequence_ = 1;
 };
 
-TEST_F(SteadyState, NothingIsAllocatedPerObservationBetweenSubmitAndAcknowledgement) {
+class SteadyStateIn : public SteadyState, public ::testing::WithParamInterface<std::string> {
+ protected:
+  SteadyStateIn() { settings_.storage_embeddings = GetParam(); }
+};
+
+TEST_P(SteadyStateIn, NothingIsAllocatedPerObservationBetweenSubmitAndAcknowledgement) {
   Waker waker;
   auto stream = engine().OpenStream({.space = "s", .stream_id = "stream"}, &waker);
   ASSERT_TRUE(stream.ok()) << stream.status();
@@ -111,6 +116,9 @@ TEST_F(SteadyState, NothingIsAllocatedPerObservationBetweenSubmitAndAcknowledgem
   EXPECT_LT(each, 0.1);
   (*stream)->Close();
 }
+
+INSTANTIATE_TEST_SUITE_P(Embeddings, SteadyStateIn, ::testing::Values("as_sent", "f16"),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace engram::testing

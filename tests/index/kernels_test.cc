@@ -136,6 +136,60 @@ TEST_P(KernelsTest, WidensEveryBinary16) {
   }
 }
 
+// What binary16 is nearest, by trying: the neighbours of all that are, half way between them and a little to either side.
+TEST_P(KernelsTest, NarrowsToTheNearestBinary16) {
+  if (kernels_ == nullptr) GTEST_SKIP() << "this processor lacks " << GetParam();
+  constexpr uint16_t kLargest = 0x7bff;
+  const auto widened = [](uint16_t half) {
+    const int exponent = half >> 10;
+    const double fraction = half & 0x3ff;
+    return exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
+  };
+  std::vector<float> in;
+  std::vector<uint16_t> expected;
+  const auto add = [&](double value, uint16_t half) {
+    for (const uint16_t sign : {0, 0x8000}) {
+      in.push_back(static_cast<float>(sign ? -value : value));
+      expected.push_back(half | sign);
+    }
+  };
+  for (uint16_t half = 0; half <= kLargest; ++half) {
+    // Beyond the largest the next would be 65536, and stands for infinity.
+    const double here = widened(half), next = half == kLargest ? 65536 : widened(half + 1), middle = (here + next) / 2;
+    add(here, half);
+    add(middle, half % 2 == 0 ? half : half + 1);
+    add(std::nextafter(static_cast<float>(middle), 0.0f), half);
+    add(std::nextafter(static_cast<float>(middle), 1e9f), half + 1);
+  }
+  add(3e38, 0x7c00);
+  add(1e-30, 0);
+  add(1e-42, 0);
+  // One byte off on either side, and a length that is no multiple of a register.
+  while (in.size() % 16 != 5) in.push_back(1.0f);
+  expected.resize(in.size(), 0x3c00);
+  std::vector<std::byte> wide(1 + 4 * in.size()), narrow(1 + 2 * in.size());
+  std::memcpy(wide.data() + 1, in.data(), 4 * in.size());
+  EXPECT_EQ(kernels_->narrow_f16(wide.data() + 1, narrow.data() + 1, in.size()), 3e38f);
+  for (size_t i = 0; i < in.size(); ++i) {
+    uint16_t got = 0;
+    std::memcpy(&got, narrow.data() + 1 + 2 * i, sizeof(got));
+    ASSERT_EQ(got, expected[i]) << in[i];
+  }
+}
+
+TEST_P(KernelsTest, NarrowingTellsTheLargestMagnitudeWhereverItIs) {
+  if (kernels_ == nullptr) GTEST_SKIP() << "this processor lacks " << GetParam();
+  for (size_t n = 1; n <= 37; ++n) {
+    for (size_t at = 0; at < n; ++at) {
+      std::vector<float> in(n, 0.25f);
+      in[at] = -3.0f;
+      std::vector<std::byte> out(2 * n);
+      EXPECT_EQ(kernels_->narrow_f16(reinterpret_cast<const std::byte*>(in.data()), out.data(), n), 3.0f) << n << " " << at;
+    }
+  }
+  EXPECT_EQ(kernels_->narrow_f16(nullptr, nullptr, 0), 0.0f);
+}
+
 INSTANTIATE_TEST_SUITE_P(Versions, KernelsTest, ::testing::ValuesIn(KernelNames().begin(), KernelNames().end()),
                          [](const auto& info) { return std::string(info.param); });
 
