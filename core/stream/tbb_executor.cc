@@ -1,10 +1,14 @@
 #include "core/stream/tbb_executor.h"
 
+#include <sys/resource.h>
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
+#include <tbb/task_scheduler_observer.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "core/base/effective_cpus.h"
@@ -13,6 +17,26 @@
 
 namespace engram {
 namespace {
+
+// Gives oneTBB's threads a niceness when they first come into an arena. They keep it: without a privilege a thread cannot
+// take it back.
+class Niceness final : public tbb::task_scheduler_observer {
+ public:
+  Niceness(tbb::task_arena& arena, int niceness) : tbb::task_scheduler_observer(arena), niceness_(niceness) {
+    observe(true);
+  }
+  ~Niceness() override { observe(false); }
+
+  void on_scheduler_entry(bool is_worker) override {
+    thread_local bool set = false;
+    if (!is_worker || set) return;
+    set = true;
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness_);
+  }
+
+ private:
+  const int niceness_;
+};
 
 class TbbExecutor final : public Executor {
  public:
@@ -24,9 +48,13 @@ class TbbExecutor final : public Executor {
         low_(kLowSlots, kLowNiceness) {
     high_.initialize();
     normal_.initialize();
+    niceness_.emplace(normal_, kNormalNiceness);
   }
 
-  ~TbbExecutor() override { AwaitIdle(); }
+  ~TbbExecutor() override {
+    AwaitIdle();
+    niceness_.reset();
+  }
 
   void Submit(WorkClass work_class, Task task) override {
     {
@@ -70,6 +98,8 @@ class TbbExecutor final : public Executor {
   // decides between a linker that runs and a recall on its caller's thread. Nice 10 gives it a tenth of a contended core.
   static constexpr int kLowSlots = 2;
   static constexpr int kLowNiceness = 10;
+  // Of the workers, which come before linkers and behind recalls: a third of a contended core.
+  static constexpr int kNormalNiceness = 5;
   // For submitted high tasks: into slots kept for callers no worker of oneTBB goes.
   static constexpr int kHighSlots = 1;
 
@@ -81,6 +111,7 @@ class TbbExecutor final : public Executor {
   const int callers_;
   tbb::task_arena high_;
   tbb::task_arena normal_;
+  std::optional<Niceness> niceness_;
   ThreadExecutor low_;
   Mutex mu_;
   CondVar idle_;
