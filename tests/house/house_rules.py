@@ -26,7 +26,8 @@ MAY_INCLUDE = [
 # --- One library, one file -------------------------------------------------------------------------------------------
 # Includes that only these files may have; a prefix ending in "/" stands for a folder.
 LIBRARY_FILES = {
-    r"grpc|grpcpp|google/protobuf|engram/v1": ["server/", "clients/", "loadtest/", "tests/server/", "tests/clients/"],
+    r"grpc|grpcpp|google/protobuf|engram/v1": ["server/", "clients/", "loadtest/", "tests/server/", "tests/clients/",
+                                               "tests/perf/decode_workload.cc"],
     r"hnswlib": ["index/walk_room.h", "tests/index/stock_hnswlib.cc"],
     r"yaml-cpp": ["config/yaml_reader.cc", "loadtest/runbook_reader.cc", "loadtest/scenario_reader.cc"],
     r"tbb|oneapi": ["core/stream/tbb_executor.cc"],

@@ -68,8 +68,11 @@ class Run(unittest.TestCase):
             add_test(NAME plain COMMAND true)
             add_test(NAME long COMMAND false)
             set_tests_properties(long PROPERTIES LABELS "unit;soak")
+            add_test(NAME cannot COMMAND sh -c "echo looking; echo skipped: not here; exit 77")
+            set_tests_properties(cannot PROPERTIES SKIP_RETURN_CODE 77)
         """, "--lane", "clang")
-        self.assertEqual((status, lines[-1]), (0, "5 passed, 0 failed, 1 skipped"), lines)
+        self.assertEqual((status, lines[-1]), (0, "5 passed, 0 failed, 2 skipped"), lines)
+        self.assertIn("SKIPPED release: cannot: skipped: not here", lines)
 
     def test_failing(self):
         status, lines = self.run_in(f"""
