@@ -169,8 +169,9 @@ class Running(unittest.TestCase):
             file = Path(folder) / "instructions.json"
             file.write_text(json.dumps(counting.to_json(recorded, store)))
             told = io.StringIO()
-            with mock.patch.object(sys, "argv", ["perf_test.py", "--program", str(program), "--store", str(file), *arguments]), \
-                    mock.patch.dict(os.environ, PATH=folder), contextlib.redirect_stdout(told):
+            given = ["perf_test.py", "--program", str(program), "--store", str(file), *arguments]
+            with mock.patch.object(sys, "argv", given), mock.patch.dict(os.environ, PATH=folder), \
+                    contextlib.redirect_stdout(told):
                 status = perf_test.main()
             return status, told.getvalue(), json.loads(file.read_text())
 

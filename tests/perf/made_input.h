@@ -78,7 +78,8 @@ inline std::vector<MadeObservation> MadeObservations(uint64_t seed, uint32_t dim
   MadeVectors vectors(seed, dimension);
   std::vector<MadeObservation> observations(count);
   for (size_t i = 0; i < count; ++i) {
-    observations[i] = {fmt::format("note-{:08}", i), fmt::format("the café at corner {:08} was open until after nine today", i),
+    observations[i] = {fmt::format("note-{:08}", i),
+                       fmt::format("the café at corner {:08} was open until after nine today", i),
                        i % 3 == 0 ? "fr" : "en", vectors.Next()};
   }
   return observations;

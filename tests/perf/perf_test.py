@@ -106,8 +106,8 @@ def record(arguments):
     if arguments.store.exists():
         _, before = counting.from_json(json.loads(arguments.store.read_text()))
     here, after = count_all(arguments.program, workloads_of(arguments.program), arguments.jobs)
-    print("\n".join(counting.table(before, after)))
     arguments.store.write_text(json.dumps(counting.to_json(here, after), indent=1) + "\n")
+    print("\n".join(counting.table(before, after)))
     print(f"\nrecorded in {arguments.store}")
     return 0
 
