@@ -6,10 +6,12 @@ import importlib.machinery
 import importlib.util
 import io
 import json
+import os
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 RUN = Path(__file__).resolve().parents[1] / "run"
 
@@ -41,13 +43,18 @@ PRESETS = {
 
 
 class Run(unittest.TestCase):
-    def run_in(self, project, *arguments):
-        """(exit status, lines printed) of tests/run over a project of these CMake lines."""
+    def run_in(self, project, *arguments, compare="", base=""):
+        """(exit status, lines printed) of tests/run over a project of these CMake lines, with this tests/perf/compare and
+        this ENGRAM_PERF_BASE."""
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             (root / "CMakeLists.txt").write_text(PROJECT + project)
             (root / "CMakePresets.json").write_text(json.dumps(PRESETS))
             (root / "cases.py").write_text(CASES)
+            if compare:
+                (root / "tests" / "perf").mkdir(parents=True)
+                (root / "tests" / "perf" / "compare").write_text(compare)
+                (root / "tests" / "perf" / "compare").chmod(0o755)
             loader = importlib.machinery.SourceFileLoader("run", str(RUN))
             run = importlib.util.module_from_spec(importlib.util.spec_from_loader("run", loader))
             sys.modules["run"] = run
@@ -56,7 +63,7 @@ class Run(unittest.TestCase):
             told, before = io.StringIO(), sys.argv
             try:
                 sys.argv = ["run", "--lane", "release", *arguments]
-                with contextlib.redirect_stdout(told):
+                with mock.patch.dict(os.environ, ENGRAM_PERF_BASE=base), contextlib.redirect_stdout(told):
                     status = run.main()
             finally:
                 sys.argv = before
@@ -98,6 +105,19 @@ class Run(unittest.TestCase):
         """)
         self.assertEqual((status, lines[-1]), (1, "1 passed, 1 failed"), lines)
         self.assertIn("    it: error: broke", lines)
+
+    def test_is_held_to_a_base_where_one_is_given(self):
+        project, compare = "add_test(NAME plain COMMAND true)\n", "#!/bin/sh\necho $2 it is; echo last words; exit "
+        status, lines = self.run_in(project, compare=compare + "0", base="trunk")
+        self.assertEqual((status, lines[-1]), (0, "2 passed, 0 failed"), lines)
+        status, lines = self.run_in(project, compare=compare + "77", base="trunk")
+        self.assertEqual((status, lines[-1]), (0, "1 passed, 0 failed, 1 skipped"), lines)
+        self.assertIn("SKIPPED perf-base: last words", lines)
+        status, lines = self.run_in(project, compare=compare + "3", base="trunk")
+        self.assertEqual((status, lines[-1]), (1, "1 passed, 1 failed"), lines)
+        self.assertIn("    trunk it is", lines)
+        self.assertEqual(self.run_in(project, "--match", "plain", compare=compare + "3", base="trunk")[0], 0)
+        self.assertEqual(self.run_in(project, compare=compare + "3")[0], 0)
 
     def test_nothing_to_run_is_no_success(self):
         self.assertEqual(self.run_in("")[0], 1)

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 """Counts the instructions of perf_workloads' pieces of work and holds them to those of tests/perf/instructions.json.
 
 More than 5 % more of them fails and names the functions that grew; that much less passes, and asks to be recorded. Ends
@@ -131,5 +131,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.dont_write_bytecode = True
     sys.exit(main())
