@@ -34,6 +34,12 @@ bench: configure  ## Measure ingest beside a bare gRPC sink, recall, durability 
 	@$(BUILD) engramd engram-loadtest
 	$(RELEASE)/loadtest/engram-loadtest $(ARGS)
 
+.PHONY: perf
+perf: configure  ## Count instructions of fixed work beside the recorded ones (ARGS=--record records them)
+	@deploy/install-build-dependencies --test
+	$(BUILD) perf_workloads
+	tests/perf/perf_test.py $(ARGS)
+
 .PHONY: build
 build: configure  ## Build the daemon, the command line and the load tools into build/release
 	@$(BUILD) engramd engram engram-demo engram-loadtest

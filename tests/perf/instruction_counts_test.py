@@ -142,6 +142,9 @@ class Comparing(unittest.TestCase):
 VALGRIND = """#!{python}
 import sys
 out = [a.split("=", 1)[1] for a in sys.argv if a.startswith("--callgrind-out-file=")]
+if sys.argv[-1] == "unknown":
+    sys.stderr.write("no such workload")
+    sys.exit(64)
 if out:
     open(out[0], "w").write({output!r})
     print({words!r})
@@ -200,6 +203,11 @@ class Running(unittest.TestCase):
         status, told, _ = self.run_it(valgrind=False)
         self.assertEqual(status, 77)
         self.assertIn("skipped: there is no valgrind here", told)
+
+    def test_fails_where_a_workload_ends_badly(self):
+        status, told, _ = self.run_it("--workload", "unknown")
+        self.assertEqual(status, 1)
+        self.assertRegex(told, r"FAILED valgrind .* unknown ended with 64:\nno such workload")
 
     def test_records(self):
         status, _, kept = self.run_it("--record", recorded=dict(ABOUT, compiler="another"), check=360)

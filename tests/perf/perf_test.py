@@ -27,6 +27,10 @@ class CannotCount(Exception):
     """Why there are no counts to compare here."""
 
 
+class CountingFailed(Exception):
+    """What went wrong where there should be counts."""
+
+
 def said_by(text):
     """The words that perf_workloads printed, by their first."""
     return dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
@@ -38,10 +42,14 @@ ENVIRONMENT = {"LC_ALL": "C", "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-ERMS"}
 
 
 def run(command, folder):
-    done = subprocess.run(list(map(str, command)), cwd=folder, env={"PATH": os.environ["PATH"], **ENVIRONMENT},
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=MOST_SECONDS)
+    said = " ".join(map(str, command))
+    try:
+        done = subprocess.run(list(map(str, command)), cwd=folder, env={"PATH": os.environ["PATH"], **ENVIRONMENT},
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=MOST_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise CountingFailed(f"{said}: not within {MOST_SECONDS} s") from None
     if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stderr[-4000:]}")
+        raise CountingFailed(f"{said} ended with {done.returncode}:\n{done.stderr[-4000:]}")
     return done.stdout
 
 
@@ -128,6 +136,9 @@ def main():
     except CannotCount as why:
         print(f"skipped: {why}")
         return SKIPPED
+    except CountingFailed as why:
+        print(f"FAILED {why}")
+        return 1
 
 
 if __name__ == "__main__":

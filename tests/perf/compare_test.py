@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""tests/perf/compare from two commits of a small repository to its exit status. Their workload takes so many instructions
+as a file of the commit says; what stands in for valgrind tells these, and what stands in for engram how the bench ended."""
+
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+COMPARE = Path(__file__).resolve().parent / "compare"
+PRESETS = """{"version": 6,
+ "configurePresets": [{"name": "release", "generator": "Ninja", "binaryDir": "${sourceDir}/build/release"}],
+ "buildPresets": [{"name": "release", "configurePreset": "release"}]}"""
+LISTS = """cmake_minimum_required(VERSION 3.25)
+project(small LANGUAGES NONE)
+add_custom_target(engramd COMMAND cmake -E copy ${CMAKE_SOURCE_DIR}/engramd server/engramd)
+add_custom_target(engram COMMAND cmake -E copy ${CMAKE_SOURCE_DIR}/engram clients/cli/engram)
+add_subdirectory(tests)
+"""
+WORKLOADS = """add_custom_target(perf_workloads COMMAND cmake -E copy ${CMAKE_CURRENT_SOURCE_DIR}/program perf_workloads
+                  COMMAND cmake -E copy ${CMAKE_SOURCE_DIR}/weight weight)
+"""
+PROGRAM = """#!/bin/sh
+case $1 in --list) echo decode;; *) echo operation observation; echo operations 1000; echo nanoseconds 5.5;; esac
+"""
+VALGRIND = """#!{python}
+import os, sys
+sys.path.insert(0, {folder!r})
+import instruction_counts_test as made
+out = [a.split("=", 1)[1] for a in sys.argv if a.startswith("--callgrind-out-file=")]
+if out:
+    weight = open(os.path.join(os.path.dirname(sys.argv[-2]), "weight")).read()
+    open(out[0], "w").write(made.callgrind(check=int(weight)))
+    print("operation observation\\noperations 1000")
+"""
+
+
+class Compare(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.root = Path(self.folder.name) / "repository"
+        self.tools = Path(self.folder.name) / "tools"
+        for name, text in {"CMakePresets.json": PRESETS, "CMakeLists.txt": LISTS, ".gitignore": "/build/\n", "weight": "300",
+                           "tests/CMakeLists.txt": "", "engramd": "#!/bin/sh\n", "engram": self.engram(0)}.items():
+            self.write(name, text)
+        self.write("valgrind", VALGRIND.format(python=sys.executable, folder=str(COMPARE.parent)), self.tools)
+        self.git("init", "--quiet", "--initial-branch", "trunk")
+        self.commit("the base, without workloads")
+        self.base = self.git("rev-parse", "HEAD")
+        self.git("switch", "--quiet", "--create", "topic")
+        self.write("tests/perf/CMakeLists.txt", WORKLOADS)
+        self.write("tests/perf/program", PROGRAM)
+        self.write("tests/CMakeLists.txt", "add_subdirectory(perf)\n")
+        self.commit("this one")
+
+    @staticmethod
+    def engram(status):
+        """Says what it was asked for, and ends so."""
+        return f'#!/bin/sh\necho "$@" >"$(dirname "$0")/asked"\nexit {status}\n'
+
+    def write(self, name, text, under=None):
+        path = (under or self.root) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def git(self, *arguments):
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        return subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e@example.org", *arguments], cwd=self.root,
+                              check=True, capture_output=True, text=True, env=clean).stdout.strip()
+
+    def commit(self, subject):
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", subject)
+
+    def compare(self, *arguments, base="trunk"):
+        """(exit status, what it said)"""
+        sys.path.insert(0, str(COMPARE.parent))
+        loader = importlib.machinery.SourceFileLoader("compare", str(COMPARE))
+        compare = importlib.util.module_from_spec(importlib.util.spec_from_loader("compare", loader))
+        loader.exec_module(compare)
+        compare.ROOT, compare.BASE = self.root, self.root / "build" / "perf-base"
+        told = io.StringIO()
+        with mock.patch.object(sys, "argv", ["compare", "--base", base, "--pairs", "3", *arguments]), \
+                mock.patch.dict(os.environ, PATH=f"{self.tools}:{os.environ['PATH']}"), contextlib.redirect_stdout(told):
+            return compare.main(), told.getvalue()
+
+    def test_the_same_passes_and_daemons_are_compared_too(self):
+        status, said = self.compare("--seconds", "7")
+        self.assertEqual(status, 0, said)
+        self.assertIn("base: " + self.base[:7], said)
+        self.assertIn("| decode | observation | 1000.0 | 1000.0 | +0.00% |", said)
+        self.assertIn("| decode | 5.5 | 5.5 | 1.000 | 1.00..1.00 |", said)
+        asked = (self.root / "build/release/clients/cli/asked").read_text()
+        self.assertIn(f"--engramd {self.root}/build/release/server/engramd", asked)
+        self.assertIn(f"--against {self.root}/build/perf-base/build/release/server/engramd --duration 7s", asked)
+
+    def test_more_instructions_than_the_base_are_worse(self):
+        self.write("weight", "360")  # Not committed: it is the tree that is compared.
+        status, said = self.compare("--seconds", "0")
+        self.assertEqual(status, 3)
+        self.assertIn("WORSE decode: 1000.0 -> 1060.0", said)
+        self.assertIn("engram::Check: 300.0 -> 360.0", said)
+
+    def test_the_next_time_goes_on_from_the_worktree_there_is(self):
+        self.assertEqual(self.compare("--seconds", "0")[0], 0)
+        self.write("weight", "360")
+        self.commit("slower")
+        self.git("branch", "--force", "trunk", "HEAD")
+        self.write("weight", "500")
+        self.commit("slower still")
+        status, said = self.compare("--seconds", "0")
+        self.assertEqual(status, 3)
+        self.assertIn("decode: 1060.0 -> 1200.0", said)
+
+    def test_what_is_part_of_the_base_is_held_to_the_commit_before(self):
+        status, said = self.compare("--seconds", "0", base="topic")
+        self.assertEqual(status, 0, said)
+        self.assertIn("base: " + self.base[:7], said)
+
+    def test_a_daemon_that_got_worse_is_worse_and_one_not_measured_is_not_passed(self):
+        for ended in (3, 75):
+            self.write("engram", self.engram(ended))
+            self.assertEqual(self.compare()[0], ended)
+
+    def test_without_a_base_it_is_skipped(self):
+        status, said = self.compare(base="nowhere")
+        self.assertEqual(status, 77)
+        self.assertIn("skipped: git merge-base nowhere HEAD", said)
+
+    def test_a_base_that_does_not_build_is_skipped(self):
+        (self.root / "engramd").unlink()
+        self.commit("no daemon")
+        self.git("branch", "--force", "trunk", "HEAD")
+        self.write("engramd", "#!/bin/sh\n")
+        self.commit("one again")
+        status, said = self.compare()
+        self.assertEqual(status, 77)
+        self.assertIn("skipped: the base does not build", said)
+
+    def test_a_base_that_is_not_built_in_time_is_skipped(self):
+        self.write("CMakeLists.txt", LISTS.replace("COMMAND cmake -E copy ${CMAKE_SOURCE_DIR}/engramd server/engramd",
+                                                   "COMMAND tail -f /dev/null"))
+        self.commit("never done")
+        self.git("branch", "--force", "trunk", "HEAD")
+        self.write("CMakeLists.txt", LISTS)
+        self.commit("done")
+        status, said = self.compare("--build-seconds", "2")
+        self.assertEqual(status, 77)
+        self.assertIn("is not built within 2 s", said)
+
+
+if __name__ == "__main__":
+    unittest.main()
