@@ -121,6 +121,22 @@ class Compare(unittest.TestCase):
         self.assertEqual(status, 3)
         self.assertIn("decode: 1060.0 -> 1200.0", said)
 
+    def test_where_this_trees_workloads_do_not_build_the_bases_own_are_compared(self):
+        self.write("tests/perf/of_the_base", "")
+        self.commit("the base, with workloads")
+        self.git("branch", "--force", "trunk", "HEAD")
+        self.git("rm", "--quiet", "tests/perf/of_the_base")
+        self.write("front_door", "")
+        self.write("tests/perf/CMakeLists.txt", WORKLOADS.replace("COMMAND", "COMMAND cmake -E compare_files "
+                                                                  "${CMAKE_SOURCE_DIR}/front_door /dev/null COMMAND", 1))
+        self.write("weight", "360")
+        self.commit("another front door")
+        status, said = self.compare("--seconds", "0")
+        self.assertEqual(status, 3, said)
+        self.assertIn("the workloads of this tree do not build on the base", said)
+        self.assertIn("decode: 1000.0 -> 1060.0", said)
+        self.assertTrue((self.root / "build/perf-base/tests/perf/of_the_base").exists())
+
     def test_what_is_part_of_the_base_is_held_to_the_commit_before(self):
         status, said = self.compare("--seconds", "0", base="topic")
         self.assertEqual(status, 0, said)
@@ -143,8 +159,10 @@ class Compare(unittest.TestCase):
         self.write("engramd", "#!/bin/sh\n")
         self.commit("one again")
         status, said = self.compare()
-        self.assertEqual(status, 77)
-        self.assertIn("skipped: the base does not build", said)
+        self.assertEqual(status, 77, said)
+        self.assertIn("skipped: the base's engramd does not build", said)
+        self.write("weight", "360")
+        self.assertEqual(self.compare()[0], 3)  # What was compared counts nevertheless.
 
     def test_a_base_that_is_not_built_in_time_is_skipped(self):
         self.write("CMakeLists.txt", LISTS.replace("COMMAND cmake -E copy ${CMAKE_SOURCE_DIR}/engramd server/engramd",

@@ -178,7 +178,7 @@ class Encode final : public Workload {
   std::shared_ptr<StreamState> stream_ = std::make_shared<StreamState>("sensor", true, space_.get());
   Frames frames_{14, 128, kFrames};
   std::vector<Portion> portions_;
-  PortionRecord record_;
+  PortionRecord record_{false};
   std::vector<std::byte> bytes_ = std::vector<std::byte>(1 << 20);
 };
 
