@@ -66,7 +66,7 @@ inline EmbeddingView AsEmbedding(const Vector& vector) {
   return {reinterpret_cast<const std::byte*>(vector.data()), static_cast<uint32_t>(vector.size()), Encoding::kF32};
 }
 
-// What clients stream: an id, 57 bytes of text (é among them, so that UTF-8 is looked into) and a tag.
+// What clients stream: an id, 60 bytes of text (é among them, so that UTF-8 is looked into) and a tag.
 struct MadeObservation {
   std::string id;
   std::string content;
