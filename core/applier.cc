@@ -56,7 +56,7 @@ void Applier::Loop(Partition& partition) {
     }
     for (CommittedRecord& record : taken) {
       const uint64_t weight = CommitOf(record).weight();
-      CommitOf(record).Apply(record.position, record.durable_at);
+      CommitOf(record).Apply(record.position, record.times);
       {
         MutexLock lock(partition.mu);
         const bool full = partition.records >= kMostRecords || partition.weight >= kMostObservations;

@@ -30,7 +30,7 @@ class Commit : public PendingCommit {
   virtual size_t lane() const = 0;
   // Observations in it, for the bound.
   virtual uint64_t weight() const = 0;
-  virtual void Apply(uint64_t position, MonotonicTime durable_at) noexcept = 0;
+  virtual void Apply(uint64_t position, const CommitTimes& times) noexcept = 0;
 };
 
 class Applier {

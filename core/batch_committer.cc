@@ -41,8 +41,8 @@ class BatchCommitter::PortionCommit final : public LogCommit {
 
   size_t lane() const override { return record_->space()->lane(); }
   uint64_t weight() const override { return record_->size(); }
-  void Apply(uint64_t position, MonotonicTime durable_at) noexcept override {
-    committer_->Applied(*record_, position, durable_at);
+  void Apply(uint64_t position, const CommitTimes& times) noexcept override {
+    committer_->Applied(*record_, position, times);
   }
 
  private:
@@ -54,9 +54,10 @@ absl::Status BatchCommitter::Commit(const Portion& portion) {
   Space& space = static_cast<Space&>(*portion.space);
   if (space.dropped()) {
     const absl::Status gone = absl::NotFoundError(fmt::format("space '{}' was deleted", space.name()));
-    for (const Slice& slice : portion.slices) Refuse({portion.space, {slice}}, gone);
+    for (const Slice& slice : portion.slices) Refuse({portion.space, {slice}, portion.turn}, gone);
     return absl::OkStatus();
   }
+  const MonotonicTime begun = clock_->Now();
   std::unique_ptr<PortionRecord> filled = pool_.Take();
   filled->Fill(portion);
   if (filled->empty()) {
@@ -66,6 +67,7 @@ absl::Status BatchCommitter::Commit(const Portion& portion) {
     }
     return absl::OkStatus();
   }
+  filled->NoteTimes(begun, clock_->Now());
   const JournalRecord record = filled->Record();
   auto commit = std::make_unique<PortionCommit>(this, std::move(filled));
   Offer offer(portion);
@@ -74,11 +76,12 @@ absl::Status BatchCommitter::Commit(const Portion& portion) {
   return absl::OkStatus();
 }
 
-void BatchCommitter::Applied(const PortionRecord& record, uint64_t position, MonotonicTime durable_at) noexcept {
+void BatchCommitter::Applied(const PortionRecord& record, uint64_t position, const CommitTimes& times) noexcept {
+  const MonotonicTime applying = clock_->Now();
   const absl::StatusOr<Replica::Effect> effect = log_->Apply(record.Record(), position);
   Space& space = *record.space();
   if (effect.ok()) {
-    Acknowledge(record, position, durable_at, effect->end);
+    Acknowledge(record, {position, times, applying, clock_->Now(), effect->end});
     if (space.index() != nullptr && space.index()->linking_due()) linker_->Schedule(record.space());
     return;
   }
@@ -88,21 +91,35 @@ void BatchCommitter::Applied(const PortionRecord& record, uint64_t position, Mon
   }
 }
 
-void BatchCommitter::Acknowledge(const PortionRecord& record, uint64_t position, MonotonicTime durable_at,
-                                 Ordinal end) {
+void BatchCommitter::TimeStages(const PortionRecord& record, const AppliedRecord& applied) {
+  const CommitTimes& times = applied.times;
+  const auto took = [&](Stage stage, MonotonicTime begin, MonotonicTime end) {
+    process_->Observe(MetricId::kStage, std::chrono::nanoseconds(end - begin).count(), record.size(), SecondOf(stage));
+  };
+  took(Stage::kEncode, record.begun(), times.encoded_at);
+  took(Stage::kJournal, times.encoded_at, times.durable_at);
+  took(Stage::kPublish, times.durable_at, applied.applied);
+}
+
+void BatchCommitter::Acknowledge(const PortionRecord& record, const AppliedRecord& applied) {
   Space& space = *record.space();
   Series& series = space.series();
-  const MonotonicTime now = clock_->Now();
+  TimeStages(record, applied);
+  size_t offset = 0;
   for (const Slice& slice : record.portion().slices) {
     const Frame& frame = *slice.frame;
     const auto since = [&](MonotonicTime t) { return std::chrono::nanoseconds(t - frame.arrived).count(); };
-    series.Observe(MetricId::kTimeToDurable, since(durable_at), slice.size());
-    series.Observe(MetricId::kTimeToSearchable, since(now), slice.size());
+    series.Observe(MetricId::kTimeToDurable, since(applied.times.durable_at), slice.size());
+    series.Observe(MetricId::kTimeToSearchable, since(applied.applied), slice.size());
     space.Unqueued(slice.size());
     committed_total_.fetch_add(slice.size(), std::memory_order_relaxed);
     series.Add(MetricId::kObservations, slice.size(), frame.priority == Priority::kHigh ? 0 : 1);
-    series.Observe(MetricId::kObservationLatency, since(clock_->Now()), slice.size());
-    StreamOf(slice).Landed(slice.through_sequence, {log_->journal().id(), position}, end);
+    const MonotonicTime told = clock_->Now();
+    series.Observe(MetricId::kObservationLatency, since(told), slice.size());
+    // First: who has been told finds it.
+    TraceSlice(*tracer_, record, slice, offset, applied, told);
+    offset += slice.size();
+    StreamOf(slice).Landed(slice.through_sequence, {log_->journal().id(), applied.position}, applied.end);
   }
 }
 

@@ -1,7 +1,7 @@
 // The commit of batches: workers put their records into the log, appliers acknowledge them.
 //
 // Threads:  Commit and Refuse from workers, one portion of a space at a time; the acknowledgement from the space's
-//           applier. Ownership: log, linker, clock and metrics outlive it, and it outlives the log's Close. Blocking:
+//           applier. Ownership: log, linker, clock, metrics and tracer outlive it, and it outlives the log's Close. Blocking:
 //           Commit as the log's Append. Errors: Commit's leave nothing behind; it may throw what Append throws. Why:
 //           a worker does not wait for the disk; what must not overtake (acknowledgements of one stream) goes the
 //           same way.
@@ -14,14 +14,20 @@
 #include "core/linker.h"
 #include "core/portion_record.h"
 #include "core/stream_state.h"
+#include "core/trace/portion_trace.h"
 
 namespace engram {
 
 class BatchCommitter {
  public:
   // With `narrow`, embeddings are recorded as binary16 where that tells them.
-  BatchCommitter(CommitLog* log, Linker* linker, Clock* clock, Metrics* metrics, bool narrow)
-      : log_(log), linker_(linker), clock_(clock), pool_(&metrics->process(), narrow) {}
+  BatchCommitter(CommitLog* log, Linker* linker, Clock* clock, Metrics* metrics, Tracer* tracer, bool narrow)
+      : log_(log),
+        linker_(linker),
+        clock_(clock),
+        process_(&metrics->process()),
+        tracer_(tracer),
+        pool_(&metrics->process(), narrow) {}
 
   // Appends the portion's record. What has nothing to record (refusals of an unnamed stream) is acknowledged behind
   // what its stream has under way.
@@ -37,8 +43,9 @@ class BatchCommitter {
  private:
   class PortionCommit;
 
-  void Applied(const PortionRecord& record, uint64_t position, MonotonicTime durable_at) noexcept;
-  void Acknowledge(const PortionRecord& record, uint64_t position, MonotonicTime durable_at, Ordinal end);
+  void Applied(const PortionRecord& record, uint64_t position, const CommitTimes& times) noexcept;
+  void Acknowledge(const PortionRecord& record, const AppliedRecord& applied);
+  void TimeStages(const PortionRecord& record, const AppliedRecord& applied);
   // Names the slice's observations to their stream.
   void Name(Space& space, const Slice& slice, const absl::Status& why);
 
@@ -46,6 +53,8 @@ class BatchCommitter {
   CommitLog* const log_;
   Linker* const linker_;
   Clock* const clock_;
+  Series* const process_;
+  Tracer* const tracer_;
 
   PortionRecordPool pool_;
   // Atomic: sums read by themselves.

@@ -34,7 +34,7 @@ class CommandCommit final : public LogCommit {
   const Command& command() const { return command_; }
   size_t lane() const override { return lane_; }
   uint64_t weight() const override { return command_.tombstones.size(); }
-  void Apply(uint64_t position, MonotonicTime) noexcept override {
+  void Apply(uint64_t position, const CommitTimes&) noexcept override {
     absl::StatusOr<Replica::Effect> effect = log_->Apply(command_.Record(), position);
     if (outcome_ == nullptr) return;
     MutexLock lock(outcome_->mu);

@@ -25,6 +25,7 @@
 #include "core/space_shaper.h"
 #include "core/stream_connection.h"
 #include "core/stream_state.h"
+#include "core/trace/tracer.h"
 
 namespace engram {
 namespace {
@@ -54,6 +55,7 @@ class EngineImpl final : public Engine {
   EngineImpl(std::shared_ptr<const Settings> settings, EngineDeps deps)
       : clock_(deps.clock),
         metrics_(deps.metrics),
+        tracer_(settings->trace_capacity, RandomId()),
         journal_(deps.journal != nullptr ? std::move(deps.journal)
                                          : std::make_unique<MemoryJournal>(RandomId(), deps.clock)),
         unknown_space_(deps.metrics->AddSpace("-")),
@@ -63,13 +65,14 @@ class EngineImpl final : public Engine {
         log_(journal_.get(), &registry_, &replica_, deps.clock, deps.metrics, Partitions(*settings)),
         shaper_(&registry_, &log_, &watermarks_, deps.clock),
         forgetter_(&log_, deps.clock),
-        ingest_(*settings, &log_, &watermarks_, deps.executor, deps.clock, deps.metrics),
+        ingest_(*settings, &log_, &watermarks_, deps.executor, deps.clock, deps.metrics, &tracer_),
         canary_(deps.executor, deps.clock, journal_.get()),
-        recaller_(&ingest_, journal_.get(), deps.executor, deps.clock, &canary_),
+        recaller_(&ingest_, journal_.get(), deps.executor, deps.clock, &canary_, deps.metrics, &tracer_),
         followers_(&recaller_, &ingest_, journal_.get(), deps.clock),
         janitor_(deps.clock, [this] { Housekeep().IgnoreError(); }),
         settings_(std::move(settings)) {
     canary_.Tune(settings_->recall_canary_rate);
+    tracer_.Tune(settings_->trace_sample_rate, settings_->trace_slow);
     metrics_->AddGaugeSource([this](const GaugeSink& sink) { ReadGauges(sink); });
   }
   ~EngineImpl() override {
@@ -182,12 +185,14 @@ class EngineImpl final : public Engine {
   }
 
   EngineStatus ReadStatus() override;
+  const Tracer& tracer() const override { return tracer_; }
   Durability durability() const override { return journal_->durability(); }
 
   void ApplySettings(std::shared_ptr<const Settings> settings) override ABSL_LOCKS_EXCLUDED(mu_) {
     ingest_.Tune(*settings);
     watermarks_.Tune(*settings);
     canary_.Tune(settings->recall_canary_rate);
+    tracer_.Tune(settings->trace_sample_rate, settings->trace_slow);
     MutexLock lock(mu_);
     settings_ = std::move(settings);
   }
@@ -221,6 +226,7 @@ class EngineImpl final : public Engine {
   // Constant after construction; each synchronises itself.
   Clock* const clock_;
   Metrics* const metrics_;
+  Tracer tracer_;
   const std::unique_ptr<Journal> journal_;
   // Counts what names a space that is not there; '-' can be no space's name.
   const std::shared_ptr<Series> unknown_space_;

@@ -30,6 +30,7 @@ class Journal;
 class RecallFollow;
 class Space;
 class SpaceRegistry;
+class Tracer;
 struct JournalRecord;
 
 struct SpaceChange {
@@ -265,6 +266,7 @@ class Engine {
   // --- the whole ---
 
   virtual EngineStatus ReadStatus() = 0;
+  virtual const Tracer& tracer() const = 0;
   virtual Durability durability() const = 0;
   // Puts kLive settings in force; the others must be as they were.
   virtual void ApplySettings(std::shared_ptr<const Settings> settings) = 0;

@@ -20,19 +20,20 @@ absl::Status Draining() { return absl::UnavailableError("the daemon is draining"
 }  // namespace
 
 Ingest::Ingest(const Settings& settings, CommitLog* log, ResourceWatermarks* watermarks, Executor* executor, Clock* clock,
-               Metrics* metrics)
+               Metrics* metrics, Tracer* tracer)
     : log_(log),
       watermarks_(watermarks),
       clock_(clock),
       metrics_(metrics),
+      tracer_(tracer),
       gate_(settings.queue_capacity, settings.queue_high_priority_ratio, clock),
       bytes_gate_(settings.queue_capacity_bytes, settings.queue_high_priority_ratio, clock),
       pressure_(settings.queue_capacity),
       linker_(
-          executor, [this](Space& space, uint32_t linked) { NoteLinked(space, linked); },
+          executor, clock, [this](Space& space, const LinkedTurn& turn) { NoteLinked(space, turn); },
           [this] { return watermarks_->SpareMemory(); }),
       budget_(settings.recall_budget_ms, &linker_, clock, metrics),
-      committer_(log, &linker_, clock, metrics, settings.storage_embeddings == "f16"),
+      committer_(log, &linker_, clock, metrics, tracer, settings.storage_embeddings == "f16"),
       pool_(settings.num_workers, settings.queue_capacity, TuningOf(settings), this, executor, clock) {}
 
 Ingest::~Ingest() {
@@ -89,7 +90,10 @@ void Ingest::Submit(const std::shared_ptr<Space>& space, const std::shared_ptr<S
     return RefuseForNow(*space, *stream, first_sequence + known, last, full.reason, full.refusal, full.retry_after);
   }
   Checked checked = Check(*space, first_sequence, known, std::move(batch), priority, settings);
-  checked.frame->stream = stream;
+  Frame& frame = *checked.frame;
+  frame.stream = stream;
+  frame.sample = tracer_->Sample(frame.batch.observations.size());
+  frame.checked = clock_->Now();
   Admit(space, stream, generation, checked, last, settings);
 }
 
@@ -156,6 +160,8 @@ void Ingest::Queue(const std::shared_ptr<Space>& space, StreamState& stream, con
   slice.end = end;
   slice.through_sequence = through;
   slice.queued = clock_->Now();
+  metrics_->process().Observe(MetricId::kStage, std::chrono::nanoseconds(slice.queued - checked.frame->came()).count(),
+                              slice.size(), SecondOf(Stage::kAdmit));
   pool_.Push(space->lane(), space, std::move(slice));
 }
 
@@ -341,8 +347,13 @@ void Ingest::NoteBacklog(Space& space) {
   }
 }
 
-void Ingest::NoteLinked(Space& space, uint32_t linked) {
-  budget_.Linked(space, linked);
+void Ingest::NoteLinked(Space& space, const LinkedTurn& turn) {
+  if (turn.linked != 0) {
+    const int64_t each = std::chrono::nanoseconds(turn.ended - turn.begun).count() / turn.linked;
+    metrics_->process().Observe(MetricId::kStage, each, turn.linked, SecondOf(Stage::kLink));
+    tracer_->Linked(space.id(), turn.end, turn.begun, turn.ended);
+  }
+  budget_.Linked(space, turn.linked);
   NoteBacklog(space);
   MutexLock lock(mu_);
   for (const auto& [stream, connection] : connections_) {
@@ -353,7 +364,6 @@ void Ingest::NoteLinked(Space& space, uint32_t linked) {
 // --- batches ---
 
 void Ingest::Started(const Batch& batch, size_t worker, bool stolen) {
-  const MonotonicTime now = clock_->Now();
   Series& series = metrics_->worker(worker);
   series.Add(MetricId::kBatches);
   if (stolen) series.Add(MetricId::kStolen);
@@ -365,8 +375,9 @@ void Ingest::Started(const Batch& batch, size_t worker, bool stolen) {
       const Priority priority = slice.frame->priority;
       left[priority == Priority::kHigh ? 1 : 0] += slice.size();
       bytes[priority == Priority::kHigh ? 1 : 0] += slice.size() * slice.frame->bytes_each;
-      metrics_->process().Observe(MetricId::kQueueWait, std::chrono::nanoseconds(now - slice.queued).count(),
-                                  slice.size(), priority == Priority::kHigh ? 0 : 1);
+      const int64_t waited = std::chrono::nanoseconds(batch.turn.begun - slice.queued).count();
+      metrics_->process().Observe(MetricId::kQueueWait, waited, slice.size(), SecondOf(priority));
+      metrics_->process().Observe(MetricId::kStage, waited, slice.size(), SecondOf(Stage::kQueue));
     }
   }
   bytes_gate_.Release(Priority::kNormal, bytes[0]);

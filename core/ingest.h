@@ -1,7 +1,7 @@
 // The way in: admission of frames, the queue, and the workers that hand batches to the log.
 //
 // Threads:  Submit from streams' readers; Commit and the other handler methods from workers; the rest from any.
-// Ownership: executor, clock, log, watermarks and metrics outlive it; the log is closed before it goes. Finish does what
+// Ownership: executor, clock, log, watermarks, metrics and tracer outlive it; the log is closed before it goes. Finish does what
 //            was admitted.
 // Blocking: Submit for room in the queue and in the space's backlog. Errors: per observation, to the stream.
 #pragma once
@@ -24,13 +24,14 @@
 #include "core/stream/pressure.h"
 #include "core/stream/worker_pool.h"
 #include "core/stream_state.h"
+#include "core/trace/tracer.h"
 
 namespace engram {
 
 class Ingest final : public BatchHandler {
  public:
   Ingest(const Settings& settings, CommitLog* log, ResourceWatermarks* watermarks, Executor* executor, Clock* clock,
-         Metrics* metrics);
+         Metrics* metrics, Tracer* tracer);
   ~Ingest() override;
 
   // Lets nothing more in and waits until the workers are done; false at the deadline: the journal takes nothing.
@@ -99,13 +100,14 @@ class Ingest final : public BatchHandler {
   bool EnterBacklog(const std::shared_ptr<Space>& space, StreamState& stream, uint64_t generation, const Frame& frame,
                     uint64_t last_sequence, MonotonicTime deadline);
   void NoteBacklog(Space& space) ABSL_LOCKS_EXCLUDED(mu_);
-  void NoteLinked(Space& space, uint32_t linked) ABSL_LOCKS_EXCLUDED(mu_);
+  void NoteLinked(Space& space, const LinkedTurn& turn) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
   CommitLog* const log_;
   ResourceWatermarks* const watermarks_;
   Clock* const clock_;
   Metrics* const metrics_;
+  Tracer* const tracer_;
 
   CapacityGate gate_;
   // The same room in bytes. What waits is released by both, and taken from this one first.

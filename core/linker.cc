@@ -52,13 +52,17 @@ void Linker::LinkSome(const std::shared_ptr<Space>& space) {
   const bool waiting = index.linking_due();
   const bool backlog = index.link_backlog() != 0;
   const uint32_t turn = space->backlog().held() > 0 ? kTurnAmongBatches : TurnLength(index.link_backlog());
-  uint32_t linked = 0;
+  LinkedTurn done;
+  uint32_t& linked = done.linked;
   bool moved = false;
   try {
     moved = index.MakeBits(kBits) != 0;
     const auto yield = [this] { return RecallUnderWay(); };
     Invite(space, turn);
+    done.begun = clock_->Now();
     linked = index.Link(turn, yield);
+    done.ended = clock_->Now();
+    done.end = static_cast<Ordinal>(index.linked());
     moved |= linked != 0;
     const uint64_t spare = backlog && linked == 0 ? 0 : spare_memory_();
     if (spare == 0 || (space->backlog().held() == 0 && index.link_backlog() <= kShortTail)) {
@@ -80,11 +84,11 @@ void Linker::LinkSome(const std::shared_ptr<Space>& space) {
       space->NoteLinkingStalled(true);
     }
     Release(*space);
-    return on_linked_(*space, 0);
+    return on_linked_(*space, {});
   }
   space->NoteLinkingStalled(false);
   space->series().Add(MetricId::kLinked, linked);
-  on_linked_(*space, linked);
+  on_linked_(*space, done);
   const auto more = [&] { return !stopping_.load() && !space->dropped() && index.linking_due(); };
   if (more()) return SubmitTurn(space);
   Release(*space);

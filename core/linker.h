@@ -1,7 +1,7 @@
 // Keeps the graphs catching up with their slabs, and rebuilds those of which too much is dead, behind everything else.
 //
 // Threads:  any; links on the executor's low class, one task per space at a time, and a second one that assists it while
-//           there is but one such space and much to do. Ownership: the executor outlives it; its
+//           there is but one such space and much to do. Ownership: executor and clock outlive it; its
 //           tasks share their space. Blocking: the destructor, until the last task has ended.
 // Errors:   what runs out of memory stops until the space is next scheduled; the scan finds everything meanwhile.
 // Why:      behind recalls and commits, but not for ever: while a space's writers are held until it is linked, it takes
@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 
+#include "core/base/clock.h"
 #include "core/base/executor.h"
 #include "core/space.h"
 
@@ -24,12 +25,25 @@ namespace engram {
 // How many a turn links: short ones while little waits, so that many spaces take turns; long ones for a deep backlog.
 inline uint32_t TurnLength(uint64_t backlog) { return static_cast<uint32_t>(std::clamp<uint64_t>(backlog / 64, 32, 512)); }
 
+// A turn that linked something; none that stopped.
+struct LinkedTurn {
+  uint32_t linked = 0;
+  // The graph accounts for all ordinals below it.
+  Ordinal end = 0;
+  MonotonicTime begun{};
+  MonotonicTime ended{};
+};
+
 class Linker {
  public:
-  // `on_linked` is told of a space whose graph came further by so many, or whose linking has stopped, and `spare_memory`
-  // tells how many bytes a rebuild may take; both from any thread.
-  Linker(Executor* executor, std::function<void(Space&, uint32_t)> on_linked, std::function<uint64_t()> spare_memory)
-      : executor_(executor), on_linked_(std::move(on_linked)), spare_memory_(std::move(spare_memory)) {}
+  // `on_linked` is told of a space whose graph came further, or whose linking has stopped, and `spare_memory` tells how
+  // many bytes a rebuild may take; both from any thread.
+  Linker(Executor* executor, Clock* clock, std::function<void(Space&, const LinkedTurn&)> on_linked,
+         std::function<uint64_t()> spare_memory)
+      : executor_(executor),
+        clock_(clock),
+        on_linked_(std::move(on_linked)),
+        spare_memory_(std::move(spare_memory)) {}
   ~Linker() { Stop(); }
 
   // Sees to it that the space is being linked while that is due.
@@ -51,7 +65,8 @@ class Linker {
 
   // Constant after construction.
   Executor* const executor_;
-  const std::function<void(Space&, uint32_t)> on_linked_;
+  Clock* const clock_;
+  const std::function<void(Space&, const LinkedTurn&)> on_linked_;
   const std::function<uint64_t()> spare_memory_;
   // Atomic: two sums, the right to assist, and a one-way flag.
   std::atomic<int64_t> recalls_{0};

@@ -14,6 +14,7 @@ namespace engram {
 void PortionRecord::Fill(const Portion& portion) {
   portion_.slices.assign(portion.slices.begin(), portion.slices.end());
   portion_.space = portion.space;
+  portion_.turn = portion.turn;
   space_ = std::static_pointer_cast<Space>(portion.space);
   size_t id_bytes = 0;
   for (const Slice& slice : portion.slices) {
@@ -99,6 +100,7 @@ std::unique_ptr<PortionRecord> PortionRecordPool::Take() {
       std::unique_ptr<PortionRecord> record = std::move(free_.back());
       free_.pop_back();
       series_->Add(MetricId::kCommitReuses);
+      record->NoteReused();
       return record;
     }
   }

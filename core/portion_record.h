@@ -34,6 +34,17 @@ class PortionRecord {
   const Portion& portion() const { return portion_; }
   const std::shared_ptr<Space>& space() const { return space_; }
   size_t size() const { return observations_.size(); }
+  const std::vector<ObservationView>& observations() const { return observations_; }
+  // When the commit of the portion began, and when the record was filled.
+  MonotonicTime begun() const { return begun_; }
+  MonotonicTime filled() const { return filled_; }
+  void NoteTimes(MonotonicTime begun, MonotonicTime filled) {
+    begun_ = begun;
+    filled_ = filled;
+  }
+  // It has been in use before.
+  bool reused() const { return reused_; }
+  void NoteReused() { reused_ = true; }
   // Nothing that a journal has to know.
   bool empty() const { return observations_.empty() && marks_.empty(); }
 
@@ -49,6 +60,9 @@ class PortionRecord {
   std::unique_ptr<std::byte[]> narrowed_;
   size_t narrowed_bytes_ = 0;
   std::vector<StreamMark> marks_;
+  MonotonicTime begun_{};
+  MonotonicTime filled_{};
+  bool reused_ = false;
 };
 
 class PortionRecordPool {

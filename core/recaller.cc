@@ -144,9 +144,11 @@ absl::Status Recaller::AwaitToken(const Token& at_least, MonotonicTime deadline)
 
 absl::StatusOr<RecallAnswer> Recaller::Recall(const std::shared_ptr<Space>& space, const RecallQuery& query,
                                               const Settings& settings, MonotonicTime deadline) {
-  const MonotonicTime begin = clock_->Now();
+  RecallTimes times;
+  times.begin = clock_->Now();
   ENGRAM_RETURN_IF_ERROR(Check(*space, query, settings));
   ENGRAM_RETURN_IF_ERROR(AwaitToken(query.at_least, deadline));
+  times.reached = clock_->Now();
   CapacityGate& gate = ingest_->gate();
   if (gate.TakeUpTo(Priority::kHigh, 1) == 0) {
     return absl::ResourceExhaustedError(fmt::format("the share for high-priority work is full: {} of {} wait",
@@ -157,26 +159,32 @@ absl::StatusOr<RecallAnswer> Recaller::Recall(const std::shared_ptr<Space>& spac
   executor_->RunHigh([&] {
     waiting_.fetch_sub(1, std::memory_order_relaxed);
     gate.Release(Priority::kHigh, 1);
-    if (clock_->Now() >= deadline) {
+    times.running = clock_->Now();
+    if (times.running >= deadline) {
       answer = absl::DeadlineExceededError("the recall waited for a worker until its deadline");
       return;
     }
     ingest_->linker().RecallBegins();
     try {
-      answer = Run(space, query);
+      answer = Run(space, query, times);
     } catch (const std::exception& error) {
       answer = absl::ResourceExhaustedError(fmt::format("the recall could not be finished: {}", error.what()));
     }
     ingest_->linker().RecallEnds();
   });
-  if (answer.ok()) answer->elapsed = std::chrono::duration_cast<Duration>(clock_->Now() - begin);
+  if (!answer.ok()) return answer;
+  times.end = clock_->Now();
+  answer->elapsed = std::chrono::duration_cast<Duration>(times.end - times.begin);
+  TimeRecall(times, *process_);
+  TraceRecall(*tracer_, *space, query, *answer, times, *clock_);
   return answer;
 }
 
-absl::StatusOr<RecallAnswer> Recaller::Run(const std::shared_ptr<Space>& space, const RecallQuery& query) {
+absl::StatusOr<RecallAnswer> Recaller::Run(const std::shared_ptr<Space>& space, const RecallQuery& query,
+                                           RecallTimes& times) {
   for (int look = 1;; ++look) {
     uint64_t stale = 0;
-    absl::StatusOr<RecallAnswer> answer = Look(space, query, &stale);
+    absl::StatusOr<RecallAnswer> answer = Look(space, query, times, &stale);
     if (!answer.ok() || stale == 0) return answer;
     if (look < kMostLooks) continue;
     answer->unreadable += stale;
@@ -185,7 +193,7 @@ absl::StatusOr<RecallAnswer> Recaller::Run(const std::shared_ptr<Space>& space, 
 }
 
 absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space, const RecallQuery& query,
-                                            uint64_t* stale) {
+                                            RecallTimes& times, uint64_t* stale) {
   const auto pin = std::make_shared<Pin>(journal_, space, DimensionOf(*space));
   RecallAnswer answer;
   answer.pin = pin;
@@ -240,7 +248,12 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
     request.filter = &filter.emplace(query.filter, space->records(), *index, view, due);
   }
 
+  times.search = clock_->Now();
   const SearchResult found = index->Search(request, view);
+  times.searched = clock_->Now();
+  times.walk = found.walk_time;
+  times.scan = found.scan_time;
+  times.rerank = found.rerank_time;
   // A filter's share of a scan is none of the tail's.
   if (request.filter == nullptr) ingest_->budget().NoteScan(*space, found.tail_scanned, found.tail_time);
   canary_->Consider(space, query.filter, due, request, view, found);

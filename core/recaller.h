@@ -1,7 +1,7 @@
 // The way out: recalls and reads by id.
 //
 // Threads: any; a recall runs on its caller's thread once a high-priority slot is free. Ownership: ingest, journal,
-//          executor, clock, canary outlive it. Blocking: Recall for `at_least` and for a slot; both while contents are read from
+//          executor, clock, canary, metrics, tracer outlive it. Blocking: Recall for `at_least` and for a slot; both while contents are read from
 //          the journal.
 #pragma once
 
@@ -14,13 +14,21 @@
 #include "core/ingest.h"
 #include "core/recall_canary.h"
 #include "core/space.h"
+#include "core/trace/recall_trace.h"
 
 namespace engram {
 
 class Recaller {
  public:
-  Recaller(Ingest* ingest, Journal* journal, Executor* executor, Clock* clock, RecallCanary* canary)
-      : ingest_(ingest), journal_(journal), executor_(executor), clock_(clock), canary_(canary) {}
+  Recaller(Ingest* ingest, Journal* journal, Executor* executor, Clock* clock, RecallCanary* canary, Metrics* metrics,
+           Tracer* tracer)
+      : ingest_(ingest),
+        journal_(journal),
+        executor_(executor),
+        clock_(clock),
+        canary_(canary),
+        process_(&metrics->process()),
+        tracer_(tracer) {}
 
   absl::StatusOr<RecallAnswer> Recall(const std::shared_ptr<Space>& space, const RecallQuery& query,
                                       const Settings& settings, MonotonicTime deadline);
@@ -51,9 +59,10 @@ class Recaller {
                        std::span<const Ordinal> ordinals, IndexView view, size_t most) const;
   absl::Status Check(const Space& space, const RecallQuery& query, const Settings& settings) const;
   absl::Status AwaitToken(const Token& at_least, MonotonicTime deadline);
-  absl::StatusOr<RecallAnswer> Run(const std::shared_ptr<Space>& space, const RecallQuery& query);
+  absl::StatusOr<RecallAnswer> Run(const std::shared_ptr<Space>& space, const RecallQuery& query, RecallTimes& times);
   // `stale`: hits that died and left the journal before they were read.
-  absl::StatusOr<RecallAnswer> Look(const std::shared_ptr<Space>& space, const RecallQuery& query, uint64_t* stale);
+  absl::StatusOr<RecallAnswer> Look(const std::shared_ptr<Space>& space, const RecallQuery& query, RecallTimes& times,
+                                    uint64_t* stale);
 
   // Constant after construction.
   Ingest* const ingest_;
@@ -61,6 +70,8 @@ class Recaller {
   Executor* const executor_;
   Clock* const clock_;
   RecallCanary* const canary_;
+  Series* const process_;
+  Tracer* const tracer_;
   // Atomic: recalls admitted and not yet running; a sum.
   std::atomic<uint64_t> waiting_{0};
 };

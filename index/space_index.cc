@@ -20,6 +20,7 @@
 #include "index/kept_rows.h"
 #include "index/serving_graph.h"
 #include "index/slab_image.h"
+#include "index/stopwatch.h"
 #include "index/top_k.h"
 
 namespace engram {
@@ -281,6 +282,7 @@ bool CodedSpaceIndex::WalkGraph(const SearchRequest& request, const CodeQuery& q
   }
   const std::shared_ptr<const CodeGraph> graph = graph_.Share(view.visible);
   if (graph == nullptr) return false;
+  const Stopwatch watch(request.clock, &result->walk_time);
   const std::optional<CodeGraph::Walk> walk = graph->Search(query, ef, scope);
   if (!walk) return false;
   for (const CodeGraph::Found& found : walk->found) near.Offer({found.ordinal, found.similarity});
@@ -290,6 +292,7 @@ bool CodedSpaceIndex::WalkGraph(const SearchRequest& request, const CodeQuery& q
 
 void CodedSpaceIndex::Read(const SearchRequest& request, const CodeQuery& query, TopK& near,
                            SearchResult* result) const {
+  const Stopwatch watch(request.clock, &result->rerank_time);
   std::vector<Candidate> candidates;
   candidates.reserve(near.size());
   for (const SearchHit& hit : near.Take()) candidates.push_back(BoundedCandidate(slab_, query, hit.ordinal));
@@ -301,9 +304,9 @@ void CodedSpaceIndex::Read(const SearchRequest& request, const CodeQuery& query,
 
 void CodedSpaceIndex::ScanTimed(const SearchRequest& request, const CodeQuery& query, const ScanScope& scope, TopK& near,
                                 SearchResult* result) const {
-  const MonotonicTime begin = request.clock != nullptr ? request.clock->Now() : MonotonicTime{};
+  Stopwatch watch(request.clock, &result->scan_time);
   result->tail_scanned = ScanQuickly(slab_, query, scope, Sure(request), near);
-  if (request.clock != nullptr) result->tail_time = request.clock->Now() - begin;
+  result->tail_time = watch.Stop();
 }
 
 void CodedSpaceIndex::Scan(const SearchRequest& request, const CodeQuery& query, const ScanScope& scope, TopK& near,
@@ -314,6 +317,7 @@ void CodedSpaceIndex::Scan(const SearchRequest& request, const CodeQuery& query,
     Read(request, query, near, result);
     return;
   }
+  const Stopwatch watch(request.clock, &result->scan_time);
   ExactScan scan = ScanExact(slab_, request.query, scope, request.k, SourceOf(request));
   result->hits = std::move(scan.hits);
   result->tail_scanned = scan.compared;
@@ -341,7 +345,9 @@ SearchResult CodedSpaceIndex::Search(const SearchRequest& request, IndexView vie
   }
   if (!walked) {
     near.Clear();
-    result = {.graph_candidates = request.exact ? 0 : result.graph_candidates};
+    result = {.graph_candidates = request.exact ? 0 : result.graph_candidates,
+              .walk_time = result.walk_time,
+              .scan_time = result.scan_time};
     scope.begin = 0;
     Scan(request, query, scope, near, &result);
   }

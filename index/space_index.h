@@ -87,6 +87,10 @@ struct SearchResult {
   uint64_t tail_scanned = 0;
   // What looking at those took, where it was by codes alone.
   std::chrono::nanoseconds tail_time{0};
+  // What walking the graph, comparing one by one, and reading and comparing in full precision took.
+  std::chrono::nanoseconds walk_time{0};
+  std::chrono::nanoseconds scan_time{0};
+  std::chrono::nanoseconds rerank_time{0};
   // No vector that could be read is missing: not one that is live, passes the filter, and is closer than a hit.
   bool exact = false;
   uint64_t read = 0;        // Vectors that were read in full precision.

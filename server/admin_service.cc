@@ -9,6 +9,7 @@
 #include "server/grpc_status.h"
 #include "server/incoming.h"
 #include "server/log.h"
+#include "server/trace_wire.h"
 #include "server/wire.h"
 
 namespace engram {
@@ -148,9 +149,23 @@ grpc::Status AdminService::ReloadConfig(grpc::ServerContext*, const v1::ReloadCo
   return grpc::Status::OK;
 }
 
-grpc::Status AdminService::TraceObservations(grpc::ServerContext*, const v1::TraceObservationsRequest*,
-                                             grpc::ServerWriter<v1::TraceObservationsResponse>*) {
-  return {grpc::StatusCode::UNIMPLEMENTED, "traces are not implemented"};
+grpc::Status AdminService::TraceObservations(grpc::ServerContext*, const v1::TraceObservationsRequest* request,
+                                             grpc::ServerWriter<v1::TraceObservationsResponse>* writer) {
+  auto slot = calls_.Take();
+  if (!slot.ok()) return ToGrpc(slot.status());
+  const absl::StatusOr<Tracer::Query> query = DecodeTraceQuery(*request);
+  if (!query.ok()) return ToGrpc(query.status());
+  const Tracer& tracer = deps_.engine->tracer();
+  for (const Trace& trace : tracer.Read(*query)) {
+    v1::TraceObservationsResponse response;
+    Encode(trace, response.mutable_trace());
+    // A client that went away wanted no more.
+    if (!writer->Write(response)) return grpc::Status::OK;
+  }
+  v1::TraceObservationsResponse last;
+  Encode(tracer.ReadState(), *deps_.process, last.mutable_state());
+  writer->Write(last);
+  return grpc::Status::OK;
 }
 
 grpc::Status AdminService::InjectFault(grpc::ServerContext*, const v1::InjectFaultRequest* request,

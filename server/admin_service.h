@@ -1,6 +1,6 @@
 // engram.v1.AdminService: looking at the daemon and steering it.
 //
-// Threads:   gRPC's, one for each call under way. Ownership: engine, sampler, clock and slots outlive it.
+// Threads:   gRPC's, one for each call under way. Ownership: engine, sampler, clock, series and slots outlive it.
 // Blocking:  Drain until the queue is empty or just before its deadline; ReloadConfig while a file is read; Snapshot until its files are
 //            linked.
 // Errors:    as engram.v1.AdminService documents; RESOURCE_EXHAUSTED beyond a fixed number of calls under way, of its
@@ -41,6 +41,8 @@ class AdminService final : public v1::AdminService::Service {
     Engine* engine;
     LoadSampler* sampler;
     Clock* clock;
+    // Counts what came from pools.
+    const Series* process;
     std::function<absl::StatusOr<ReloadOutcome>()> reload;
     // How much of the journal has been read, 0..1; 1: the daemon serves.
     std::function<double()> recovered;

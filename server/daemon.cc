@@ -166,7 +166,7 @@ absl::Status Daemon::Listen() {
                           .max_message_bytes = options_.settings.server_max_message_bytes,
                           .recovered = [this] { return storage_ ? storage_->recovered() : 1.0; }});
   admin_service_ = std::make_unique<AdminService>(AdminService::Deps{
-      .engine = engine_.get(), .sampler = sampler_.get(), .clock = clock_, .reload = [this] { return Reload(); },
+      .engine = engine_.get(), .sampler = sampler_.get(), .clock = clock_, .process = &metrics_->process(), .reload = [this] { return Reload(); },
       .recovered = [this] { return storage_ ? storage_->recovered() : 1.0; },
       .snapshot = SnapshotOf(storage_.get()),
       .checkpoint = CheckpointOf(storage_.get(), engine_.get()),

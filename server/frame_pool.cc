@@ -20,9 +20,10 @@ std::unique_ptr<FramePool::Frame> FramePool::Take(size_t size) {
       retained_ -= kSmallest << size_class;
     }
   }
-  counters_->Add(buffer ? MetricId::kPoolReuses : MetricId::kPoolFallbacks);
+  const bool reused = buffer != nullptr;
+  counters_->Add(reused ? MetricId::kPoolReuses : MetricId::kPoolFallbacks);
   if (!buffer) buffer.reset(new char[size_class == kUnpooled ? size : kSmallest << size_class]);
-  return std::make_unique<Frame>(this, std::move(buffer), size_class, size);
+  return std::make_unique<Frame>(this, std::move(buffer), size_class, size, reused);
 }
 
 size_t FramePool::retained() const {

@@ -27,12 +27,14 @@ class FramePool {
   // One frame's bytes, and words about it that must live as long.
   class Frame final : public FrameOwner {
    public:
-    Frame(FramePool* pool, std::unique_ptr<char[]> buffer, size_t size_class, size_t size)
-        : pool_(pool), buffer_(std::move(buffer)), size_class_(size_class), size_(size) {}
+    Frame(FramePool* pool, std::unique_ptr<char[]> buffer, size_t size_class, size_t size, bool reused)
+        : pool_(pool), buffer_(std::move(buffer)), size_class_(size_class), size_(size), reused_(reused) {}
     ~Frame() override { pool_->Return(std::move(buffer_), size_class_); }
 
     char* data() { return buffer_.get(); }
     std::string_view bytes() const { return {buffer_.get(), size_}; }
+    // The buffer has been in use before.
+    bool reused() const { return reused_; }
     // Keeps `text` as long as the frame and answers a view of it.
     std::string_view Keep(std::string text) { return texts_.emplace_back(std::move(text)); }
 
@@ -41,6 +43,7 @@ class FramePool {
     std::unique_ptr<char[]> buffer_;
     const size_t size_class_;
     const size_t size_;
+    const bool reused_;
     // A deque: what it holds does not move.
     std::deque<std::string> texts_;
   };

@@ -66,7 +66,7 @@ grpc::Status MemoryService::RunObserveStream(grpc::ServerContext* context, Obser
   if (const absl::Status open = CheckOpen(); !open.ok()) return ToGrpc(open);
   auto slot = deps_.streams->Take();
   if (!slot.ok()) return ToGrpc(slot.status());
-  ObserveStreamCall call({.engine = deps_.engine, .pool = deps_.pool, .max_message_bytes = deps_.max_message_bytes},
+  ObserveStreamCall call({.engine = deps_.engine, .pool = deps_.pool, .clock = deps_.clock, .max_message_bytes = deps_.max_message_bytes},
                          context, io);
   {
     MutexLock lock(mu_);
@@ -95,9 +95,15 @@ absl::Status MemoryService::Observe(grpc::ServerContext& context, grpc::ByteBuff
   const MonotonicTime deadline = DeadlineOf(context, *deps_.clock);
   const auto settings = deps_.engine->settings();
   const uint64_t most = settings->limits_max_batch_observations;
+  FrameArrival arrival{.received = deps_.clock->Now()};
+  auto frame = TakeFrame(*deps_.pool, bytes);
+  arrival.bytes = frame->bytes().size();
+  arrival.reused = frame->reused();
   ENGRAM_ASSIGN_OR_RETURN(ObserveCall call,
-                          DecodeObserveRequest(*deps_.pool, TakeFrame(*deps_.pool, bytes),
+                          DecodeObserveRequest(*deps_.pool, std::move(frame),
                                                {.max_observations = most, .max_tags = settings->limits_max_tags}));
+  arrival.decoded = deps_.clock->Now();
+  call.batch.arrival = arrival;
   const size_t count = call.batch.observations.size();
   if (count == 0 || count > most) {
     return absl::InvalidArgumentError(fmt::format(

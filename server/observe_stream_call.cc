@@ -95,10 +95,20 @@ void ObserveStreamCall::OnProgress() noexcept {
 std::optional<absl::StatusOr<ClientFrame>> ObserveStreamCall::ReadFrame() {
   grpc::ByteBuffer bytes;
   if (!io_->Read(&bytes)) return std::nullopt;
+  FrameArrival arrival{.received = deps_.clock->Now()};
+  auto frame = TakeFrame(*deps_.pool, bytes);
+  arrival.bytes = frame->bytes().size();
+  arrival.reused = frame->reused();
   const auto settings = deps_.engine->settings();
-  return DecodeStreamFrame(
-      *deps_.pool, TakeFrame(*deps_.pool, bytes),
+  absl::StatusOr<ClientFrame> decoded = DecodeStreamFrame(
+      *deps_.pool, std::move(frame),
       {.max_observations = settings->limits_max_batch_observations, .max_tags = settings->limits_max_tags});
+  if (!decoded.ok()) return decoded;
+  if (auto* batch = std::get_if<BatchFrame>(&*decoded)) {
+    arrival.decoded = deps_.clock->Now();
+    batch->batch.arrival = arrival;
+  }
+  return decoded;
 }
 
 absl::Status ObserveStreamCall::Start(const v1::StreamStart& start) {

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/clock.h"
+
 namespace engram {
 
 // Where a code lies in a space's slab: 0, 1, 2 ... in commit order.
@@ -57,12 +59,21 @@ class FrameOwner {
   virtual ~FrameOwner() = default;
 };
 
+// How a frame came in. Times that nobody noted are none.
+struct FrameArrival {
+  MonotonicTime received{};  // Its last byte was there.
+  MonotonicTime decoded{};
+  uint64_t bytes = 0;
+  bool reused = false;  // Its buffer came from a pool.
+};
+
 // One frame of observations on its way through the queue. Moved, never copied.
 struct ObservationBatch {
   std::vector<ObservationView> observations;
   // What the observations' `tags` point into.
   std::vector<TagView> tags;
   std::unique_ptr<FrameOwner> owner;
+  FrameArrival arrival;
 };
 
 // A position in a journal; {0, 0} is no token.

@@ -52,6 +52,7 @@ class CommitGroup {
   uint32_t encoding = 0;              // Appenders still writing into their pieces.
   std::shared_ptr<Segment> segment;
   uint64_t offset = 0;                // Of the first byte in the segment.
+  MonotonicTime written_at{};         // The committer's.
 
  private:
   struct Free {

@@ -30,10 +30,26 @@ class PendingCommit {
   virtual ~PendingCommit() = default;
 };
 
+// When a record got how far, and with how many others it was written.
+struct CommitTimes {
+  MonotonicTime reserved_at{};  // It had its place.
+  MonotonicTime encoded_at{};
+  MonotonicTime taken_at{};     // Its group was closed and is being written.
+  MonotonicTime written_at{};
+  MonotonicTime durable_at{};
+  uint32_t group_records = 1;
+  uint64_t group_bytes = 0;
+
+  // Of a journal that does all of it at once.
+  static CommitTimes At(MonotonicTime now) {
+    return {.reserved_at = now, .encoded_at = now, .taken_at = now, .written_at = now, .durable_at = now};
+  }
+};
+
 struct CommittedRecord {
   uint64_t position = 0;
   std::unique_ptr<PendingCommit> pending;
-  MonotonicTime durable_at{};
+  CommitTimes times;
 };
 
 // Takes what is committed under the journal's durability.

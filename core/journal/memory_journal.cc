@@ -21,7 +21,7 @@ absl::StatusOr<uint64_t> MemoryJournal::Append(const JournalRecord&, std::unique
   CommittedRecord committed;
   committed.position = last_.load(std::memory_order_relaxed) + 1;
   committed.pending = std::move(pending);
-  committed.durable_at = clock_->Now();
+  committed.times = CommitTimes::At(clock_->Now());
   last_.store(committed.position, std::memory_order_release);
   const uint64_t position = committed.position;
   sink_->Committed({&committed, 1});

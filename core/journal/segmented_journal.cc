@@ -111,13 +111,18 @@ absl::StatusOr<uint64_t> SegmentedJournal::Append(const JournalRecord& record, s
     }
     if (options_.stepped && !Step()) return absl::ResourceExhaustedError("the journal waits for room on the disk");
   }
+  const MonotonicTime reserved_at = clock_->Now();
   // The largest part of the work, beside other appenders and the committer.
   Encode(record, reserved.position, reserved.durable, reserved.seed, reserved.out);
   Segment::Added added = Segment::Summarize(record, reserved.position);
+  const MonotonicTime encoded_at = clock_->Now();
   MutexLock lock(mu_);
   // Positions of a group are consecutive.
   CommitGroup& group = *reserved.group;
-  Segment::Added& slot = group.added[reserved.position - group.records.front().position];
+  const size_t place = reserved.position - group.records.front().position;
+  group.records[place].times.reserved_at = reserved_at;
+  group.records[place].times.encoded_at = encoded_at;
+  Segment::Added& slot = group.added[place];
   added.offset = slot.offset;
   slot = added;
   if (--group.encoding == 0) {
@@ -238,7 +243,12 @@ absl::Status SegmentedJournal::Commit(CommitGroup& group) {
   const bool synced = options_.durability == Durability::kFsync;
   const MonotonicTime now = clock_->Now();
   for (size_t i = 0; i < group.records.size(); ++i) {
-    group.records[i].durable_at = now;
+    CommitTimes& times = group.records[i].times;
+    times.taken_at = begin;
+    times.written_at = group.written_at;
+    times.durable_at = now;
+    times.group_records = static_cast<uint32_t>(group.records.size());
+    times.group_bytes = group.bytes();
     const uint64_t end = i + 1 < group.added.size() ? group.added[i + 1].offset : group.offset + group.bytes();
     group.segment->Add(group.added[i], end);
   }
@@ -260,6 +270,7 @@ absl::Status SegmentedJournal::Commit(CommitGroup& group) {
 
 absl::Status SegmentedJournal::WriteGroup(CommitGroup& group) {
   ENGRAM_RETURN_IF_ERROR(group.segment->file().WriteAt(group.offset, group.Padded(group.offset)));
+  group.written_at = clock_->Now();
   if (options_.durability == Durability::kFsync) return group.segment->file().Sync();
   if (unsynced_ == nullptr) sync_due_ = clock_->Now() + options_.sync_interval;
   unsynced_ = group.segment;

@@ -7,9 +7,20 @@ namespace {
 
 using Cells = std::vector<uint64_t>;
 
-// An upper bound in observed units. Bounds are decimal fractions, the units powers of ten: rounding makes it exact.
-int64_t BoundOf(const MetricRow& row, size_t bucket) {
-  return static_cast<int64_t>(row.buckets[bucket] / row.unit + 0.5);
+// The upper bounds of each metric in observed units. Bounds are decimal fractions, the units powers of ten: rounding
+// makes them exact.
+using Bounds = std::array<std::vector<int64_t>, kMetricCount>;
+const Bounds& BoundsOfAll() {
+  static const Bounds kBounds = [] {
+    Bounds bounds;
+    for (const MetricRow& row : MetricRows()) {
+      for (const double bound : row.buckets) {
+        bounds[static_cast<size_t>(row.id)].push_back(static_cast<int64_t>(bound / row.unit + 0.5));
+      }
+    }
+    return bounds;
+  }();
+  return kBounds;
 }
 
 bool AnyNonzero(const Cells& cells) {
@@ -71,13 +82,12 @@ void AppendSamples(const MetricRow& row, std::string_view owner, const Cells& ce
 }  // namespace
 
 void Series::Observe(MetricId id, int64_t value, uint64_t times, size_t second) {
-  const MetricRow& row = RowOf(id);
+  const std::vector<int64_t>& bounds = BoundsOfAll()[static_cast<size_t>(id)];
   value = std::max<int64_t>(value, 0);
-  size_t bucket = 0;
-  while (bucket < row.buckets.size() && value > BoundOf(row, bucket)) ++bucket;
+  const auto bucket = static_cast<size_t>(std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin());
   Cell* cells = &cells_[At(id, second)];
   cells[bucket].fetch_add(times, std::memory_order_relaxed);
-  cells[row.buckets.size() + 1].fetch_add(static_cast<uint64_t>(value) * times, std::memory_order_relaxed);
+  cells[bounds.size() + 1].fetch_add(static_cast<uint64_t>(value) * times, std::memory_order_relaxed);
 }
 
 Series::Histogram Series::ReadHistogram(MetricId id, size_t second) const {

@@ -43,6 +43,7 @@ enum class MetricType : uint8_t { kCounter, kGauge, kHistogram, kSampledCounter 
 enum class LabelSet : uint8_t {
   kNone,
   kPriority,
+  kStage,
   kWorker,
   kWorkerError,
   kSpace,
@@ -68,6 +69,8 @@ enum class RejectReason : uint8_t {
   kRecallBudget,     // recall.budget_ms: linking did not catch up within queue.max_wait.
   kCount
 };
+// Values of `stage`: the way of an observation, then of a recall. docs/observability.md says what each covers.
+enum class Stage : uint8_t { kAdmit, kQueue, kEncode, kJournal, kPublish, kLink, kWalk, kScan, kRerank, kCount };
 // Values of `error_type`.
 enum class BatchError : uint8_t { kException, kStatus, kCount };
 
@@ -87,7 +90,7 @@ const MetricRow& RowOf(MetricId id);
 // The words of the second label ("high", "normal"; "over_capacity", ...; status codes by gRPC number 0..16), in cell order.
 // Empty for label sets without one.
 std::span<const std::string_view> SecondLabelValues(LabelSet labels);
-// Its name: "priority", "reason", "level", "code", "error_type", or empty.
+// Its name: "priority", "reason", "level", "code", "error_type", "stage", or empty.
 std::string_view SecondLabelName(LabelSet labels);
 // The name of the label that says whose the series is: "memory_space", "worker_id", or empty.
 std::string_view OwnerLabelName(LabelSet labels);
@@ -98,6 +101,7 @@ inline constexpr std::string_view kOtherSpaces = "other";
 constexpr size_t SecondOf(Priority priority) { return priority == Priority::kHigh ? 0 : 1; }
 constexpr size_t SecondOf(PressureLevel level) { return static_cast<size_t>(level) - 1; }
 constexpr size_t SecondOf(RejectReason reason) { return static_cast<size_t>(reason); }
+constexpr size_t SecondOf(Stage stage) { return static_cast<size_t>(stage); }
 constexpr size_t SecondOf(BatchError error) { return static_cast<size_t>(error); }
 
 // Which label sets have their cells in which Series.

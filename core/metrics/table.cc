@@ -11,6 +11,9 @@ constexpr std::array<double, 8> kObservationBuckets = {0.001, 0.005, 0.01, 0.05,
 constexpr std::array<double, 7> kRecallBuckets = {0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5};
 constexpr std::array<double, 7> kSizeBuckets = {1, 10, 50, 100, 250, 500, 1000};
 constexpr std::array<double, 7> kWaitBuckets = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0};
+// A walk takes tens of microseconds, a sync or a queue that is full milliseconds.
+constexpr std::array<double, 15> kStageBuckets = {0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025,
+                                                  0.005,   0.01,     0.025,   0.05,   0.1,     0.5,    1.0};
 constexpr std::array<double, 0> kNoBuckets = {};
 
 constexpr double UnitOf(std::string_view name, MetricType type) {
@@ -31,6 +34,8 @@ constexpr std::array<std::string_view, static_cast<size_t>(RejectReason::kCount)
     "recall_budget"};
 constexpr std::array<std::string_view, 4> kLevels = {"normal", "warning", "critical", "overloaded"};
 constexpr std::array<std::string_view, static_cast<size_t>(BatchError::kCount)> kErrors = {"exception", "status"};
+constexpr std::array<std::string_view, static_cast<size_t>(Stage::kCount)> kStages = {
+    "admit", "queue", "encode", "journal", "publish", "link", "walk", "scan", "rerank"};
 constexpr std::array<std::string_view, 17> kCodes = {"OK",
                                                      "CANCELLED",
                                                      "UNKNOWN",
@@ -75,6 +80,8 @@ std::span<const std::string_view> SecondLabelValues(LabelSet labels) {
     case LabelSet::kPriority:
     case LabelSet::kSpacePriority:
       return kPriorities;
+    case LabelSet::kStage:
+      return kStages;
     case LabelSet::kSpaceReason:
       return kReasons;
     case LabelSet::kSpaceLevel:
@@ -96,6 +103,8 @@ std::string_view SecondLabelName(LabelSet labels) {
     case LabelSet::kPriority:
     case LabelSet::kSpacePriority:
       return "priority";
+    case LabelSet::kStage:
+      return "stage";
     case LabelSet::kSpaceReason:
       return "reason";
     case LabelSet::kSpaceLevel:
@@ -116,6 +125,7 @@ MetricOwner OwnerOf(LabelSet labels) {
   switch (labels) {
     case LabelSet::kNone:
     case LabelSet::kPriority:
+    case LabelSet::kStage:
       return MetricOwner::kProcess;
     case LabelSet::kWorker:
     case LabelSet::kWorkerError:

@@ -21,6 +21,7 @@
 #include "core/base/clock.h"
 #include "core/base/mutex.h"
 #include "core/base/types.h"
+#include "core/trace/trace_sample.h"
 
 namespace engram {
 
@@ -44,8 +45,13 @@ struct Frame {
   uint64_t bytes_each = 0;  // Memory each observation keeps while it waits, on average.
   Priority priority = Priority::kNormal;
   MonotonicTime arrived{};
+  MonotonicTime checked{};
   int64_t arrived_wall_us = 0;
   std::shared_ptr<StreamOrder> stream;
+  TraceSample sample;
+
+  // When all of it was there.
+  MonotonicTime came() const { return batch.arrival.received == MonotonicTime{} ? arrived : batch.arrival.received; }
 
   uint64_t SequenceOf(size_t place) const { return sequences.empty() ? first_sequence + place : sequences[place]; }
 };
@@ -77,16 +83,27 @@ class SpaceQueue {
   bool busy_ = false;
 };
 
+// Which turn of which worker a batch is.
+struct BatchTurn {
+  MonotonicTime begun{};
+  uint64_t number = 0;        // Of the worker, since the start.
+  uint64_t observations = 0;
+  uint32_t worker = 0;
+  uint32_t lane = 0;
+};
+
 // What one space contributes to a batch.
 struct Portion {
   std::shared_ptr<SpaceQueue> space;
   std::vector<Slice> slices;
+  BatchTurn turn{};
 };
 
 struct Batch {
   Priority priority = Priority::kNormal;
   uint64_t observations = 0;
   std::vector<Portion> portions;
+  BatchTurn turn;  // Each portion has it too.
 };
 
 class Lane {

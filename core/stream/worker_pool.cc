@@ -183,7 +183,12 @@ bool WorkerPool::Turn(size_t index) {
     if (!batch) return false;
     worker.stolen.fetch_add(1, std::memory_order_relaxed);
   }
-  worker.batches.fetch_add(1, std::memory_order_relaxed);
+  batch->turn = {.begun = clock_->Now(),
+                 .number = worker.batches.fetch_add(1, std::memory_order_relaxed) + 1,
+                 .observations = batch->observations,
+                 .worker = static_cast<uint32_t>(index),
+                 .lane = static_cast<uint32_t>(home)};
+  for (Portion& portion : batch->portions) portion.turn = batch->turn;
   OfferBatches(home);
   Process(*batch, index, home != index);
   uint64_t slices = 0;
@@ -217,7 +222,7 @@ void WorkerPool::Process(const Batch& batch, size_t worker, bool stolen) {
 }
 
 void WorkerPool::RetryOneByOne(const Portion& portion) {
-  Portion single{portion.space, std::vector<Slice>(1)};
+  Portion single{portion.space, std::vector<Slice>(1), portion.turn};
   for (const Slice& slice : portion.slices) {
     for (uint32_t place = slice.begin; place < slice.end || place == slice.begin; ++place) {
       Slice& one = single.slices[0] = slice;

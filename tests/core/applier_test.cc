@@ -19,7 +19,7 @@ class FunctionCommit final : public Commit {
       : lane_(lane), weight_(weight), apply_(std::move(apply)) {}
   size_t lane() const override { return lane_; }
   uint64_t weight() const override { return weight_; }
-  void Apply(uint64_t position, MonotonicTime) noexcept override { apply_(position); }
+  void Apply(uint64_t position, const CommitTimes&) noexcept override { apply_(position); }
 
  private:
   const size_t lane_;

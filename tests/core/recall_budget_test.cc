@@ -97,7 +97,7 @@ class RecallBudgetTest : public ::testing::Test {
   Metrics metrics_{1, 10};
   FakeClock clock_;
   InlineExecutor executor_;
-  Linker linker_{&executor_, [](Space&, uint32_t) {}, [] { return UINT64_MAX; }};
+  Linker linker_{&executor_, &clock_, [](Space&, const LinkedTurn&) {}, [] { return UINT64_MAX; }};
   RecallBudget budget_{milliseconds(1), &linker_, &clock_, &metrics_};
 };
 
@@ -146,7 +146,7 @@ TEST_F(RecallBudgetTest, WhileWritersAreHeldTheirSpaceIsLinkedAmongTheBatches) {
     void AwaitIdle() override {}
     std::vector<WorkClass> classes;
   } watched;
-  Linker linker(&watched, [](Space&, uint32_t) {}, [] { return UINT64_MAX; });
+  Linker linker(&watched, &clock_, [](Space&, const LinkedTurn&) {}, [] { return UINT64_MAX; });
   const auto relaxed = MakeSpace("relaxed", 200);
   const auto held = MakeSpace("held", 200);
   held->backlog().Hold();

@@ -134,7 +134,7 @@ class RecordingJournal final : public Journal {
     }
     const uint64_t position = committed.position;
     committed.pending = std::move(pending);
-    committed.durable_at = std::chrono::steady_clock::now();
+    committed.times = CommitTimes::At(std::chrono::steady_clock::now());
     sink_->Committed({&committed, 1});
     return position;
   }

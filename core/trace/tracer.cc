@@ -1,0 +1,97 @@
+#include "core/trace/tracer.h"
+
+#include <cmath>
+#include <utility>
+
+namespace engram {
+
+std::string_view WordOf(SpanName name) {
+  static constexpr std::string_view kWords[] = {
+#define ENGRAM_SPAN(id, word) word,
+      ENGRAM_SPANS(ENGRAM_SPAN)
+#undef ENGRAM_SPAN
+  };
+  return kWords[static_cast<size_t>(name)];
+}
+
+Tracer::Tracer(size_t capacity, uint64_t seed) : capacity_(std::max<size_t>(capacity, 1)), seed_(seed) {
+  recent_.slots.resize(capacity_);
+  slow_.slots.resize(capacity_);
+  unlinked_.reserve(capacity_);
+}
+
+void Tracer::Tune(double rate, Duration slow) {
+  period_.store(rate <= 0 ? 0 : static_cast<uint64_t>(std::llround(1 / rate)), std::memory_order_relaxed);
+  slow_ns_.store(std::chrono::nanoseconds(slow).count(), std::memory_order_relaxed);
+}
+
+bool Tracer::Promote(std::chrono::nanoseconds took, MonotonicTime now) {
+  if (took.count() < slow_ns_.load(std::memory_order_relaxed)) return false;
+  if (period_.load(std::memory_order_relaxed) == 0) return false;
+  const int64_t at = std::chrono::nanoseconds(now.time_since_epoch()).count();
+  int64_t next = next_promoted_ns_.load(std::memory_order_relaxed);
+  if (at < next) return false;
+  const int64_t after = at + std::chrono::nanoseconds(kBetweenPromoted).count();
+  // Of several at once, one.
+  return next_promoted_ns_.compare_exchange_strong(next, after, std::memory_order_relaxed);
+}
+
+void Tracer::Record(const Trace& trace) {
+  const bool slow = trace.total().count() >= slow_ns_.load(std::memory_order_relaxed);
+  MutexLock lock(mu_);
+  Ring& ring = slow ? slow_ : recent_;
+  const size_t slot = ring.next;
+  ring.next = (ring.next + 1) % capacity_;
+  Trace& kept = ring.slots[slot];
+  kept = trace;
+  kept.number = ++recorded_;
+  if (trace.kind != TraceKind::kObservation || trace.ordinal == kNoOrdinal) return;
+  // The oldest waits in vain, it may be: a small space has no graph.
+  if (unlinked_.size() == capacity_) unlinked_.erase(unlinked_.begin());
+  unlinked_.push_back({trace.space_id, trace.ordinal, static_cast<uint32_t>(slot), kept.number, slow});
+}
+
+void Tracer::Linked(uint64_t space_id, Ordinal end, MonotonicTime begun, MonotonicTime ended) {
+  MutexLock lock(mu_);
+  std::erase_if(unlinked_, [&](const Unlinked& one) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (one.space_id != space_id || one.ordinal >= end) return false;
+    Trace& trace = (one.slow ? slow_ : recent_).slots[one.slot];
+    // Another may have taken its place.
+    if (trace.number != one.number) return true;
+    const MonotonicTime visible = trace.began + trace.spans[0].end();
+    const int link = trace.Add(SpanName::kLink, Trace::kRoot, visible, ended);
+    trace.Add(SpanName::kBacklog, link, visible, begun);
+    trace.Add(SpanName::kTurn, link, begun, ended);
+    return true;
+  });
+}
+
+std::vector<Trace> Tracer::Read(const Query& query) const {
+  std::vector<Trace> found;
+  const auto wanted = [&](const Trace& trace) {
+    if (trace.number == 0 || trace.total() < query.slow) return false;
+    if (!query.space.empty() && trace.space != query.space) return false;
+    return trace.kind == TraceKind::kRecall ? query.recalls : query.observations;
+  };
+  for (size_t slot = 0; slot < 2 * capacity_; ++slot) {
+    // One at a time, so that who records does not wait for all of them.
+    MutexLock lock(mu_);
+    const Trace& trace = slot < capacity_ ? recent_.slots[slot] : slow_.slots[slot - capacity_];
+    if (wanted(trace)) found.push_back(trace);
+  }
+  std::sort(found.begin(), found.end(), [](const Trace& a, const Trace& b) { return a.number < b.number; });
+  if (found.size() > query.limit) found.erase(found.begin(), found.end() - static_cast<ptrdiff_t>(query.limit));
+  return found;
+}
+
+Tracer::Reading Tracer::ReadState() const {
+  Reading reading;
+  reading.period = period_.load(std::memory_order_relaxed);
+  reading.slow = std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(slow_ns_.load(std::memory_order_relaxed)));
+  reading.capacity = capacity_;
+  MutexLock lock(mu_);
+  reading.recorded = recorded_;
+  return reading;
+}
+
+}  // namespace engram
