@@ -351,7 +351,7 @@ void Ingest::NoteLinked(Space& space, const LinkedTurn& turn) {
   if (turn.linked != 0) {
     const int64_t each = std::chrono::nanoseconds(turn.ended - turn.begun).count() / turn.linked;
     metrics_->process().Observe(MetricId::kStage, each, turn.linked, SecondOf(Stage::kLink));
-    tracer_->Linked(space.id(), turn.end, turn.begun, turn.ended);
+    tracer_->Linked(space.id(), turn.from, turn.end, turn.begun, turn.ended);
   }
   budget_.Linked(space, turn.linked);
   NoteBacklog(space);

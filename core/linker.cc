@@ -59,6 +59,7 @@ void Linker::LinkSome(const std::shared_ptr<Space>& space) {
     moved = index.MakeBits(kBits) != 0;
     const auto yield = [this] { return RecallUnderWay(); };
     Invite(space, turn);
+    done.from = static_cast<Ordinal>(index.linked());
     done.begun = clock_->Now();
     linked = index.Link(turn, yield);
     done.ended = clock_->Now();

@@ -28,7 +28,8 @@ inline uint32_t TurnLength(uint64_t backlog) { return static_cast<uint32_t>(std:
 // A turn that linked something; none that stopped.
 struct LinkedTurn {
   uint32_t linked = 0;
-  // The graph accounts for all ordinals below it.
+  // The ordinals that the graph accounts for now and did not before.
+  Ordinal from = 0;
   Ordinal end = 0;
   MonotonicTime begun{};
   MonotonicTime ended{};

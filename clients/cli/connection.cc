@@ -146,6 +146,17 @@ class GrpcConnection final : public Connection {
     request.set_directory(directory);
     return Call<v1::SnapshotResponse>(*admin_, &v1::AdminService::Stub::Snapshot, request);
   }
+  absl::StatusOr<std::vector<v1::TraceObservationsResponse>> TraceObservations(
+      const v1::TraceObservationsRequest& request) override {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::microseconds(timeout_us_));
+    AwaitDaemon();
+    const auto reader = admin_->TraceObservations(&context, request);
+    std::vector<v1::TraceObservationsResponse> out;
+    for (v1::TraceObservationsResponse response; reader->Read(&response);) out.push_back(std::move(response));
+    if (const grpc::Status status = reader->Finish(); !status.ok()) return Explain(status);
+    return out;
+  }
   absl::Status InjectFault(const v1::InjectFaultRequest& request) override {
     return Call<v1::InjectFaultResponse>(*admin_, &v1::AdminService::Stub::InjectFault, request).status();
   }

@@ -58,6 +58,9 @@ class Connection {
   virtual absl::StatusOr<v1::GetStatusResponse> GetStatus() = 0;
   virtual absl::StatusOr<v1::CheckpointResponse> Checkpoint() = 0;
   virtual absl::StatusOr<v1::SnapshotResponse> Snapshot(const std::string& directory) = 0;
+  // All of the answer: traces, then the state.
+  virtual absl::StatusOr<std::vector<v1::TraceObservationsResponse>> TraceObservations(
+      const v1::TraceObservationsRequest& request) = 0;
   virtual absl::Status InjectFault(const v1::InjectFaultRequest& request) = 0;
 
   // Without a deadline: a stream lasts as long as its input.

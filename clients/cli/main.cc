@@ -48,6 +48,7 @@ int Run(int argc, char** argv) {
   if (const auto* forget = std::get_if<ForgetOptions>(&line.command)) return RunForget(session, *forget);
   if (const auto* spaces = std::get_if<SpacesOptions>(&line.command)) return RunSpaces(session, *spaces);
   if (const auto* snapshot = std::get_if<SnapshotOptions>(&line.command)) return RunSnapshot(session, *snapshot);
+  if (const auto* trace = std::get_if<TraceOptions>(&line.command)) return RunTrace(session, *trace);
   if (const auto* fault = std::get_if<FaultOptions>(&line.command)) return RunFault(session, *fault);
   if (std::holds_alternative<CheckpointOptions>(line.command)) return RunCheckpoint(session);
   return RunStatus(session, std::get<StatusOptions>(line.command));

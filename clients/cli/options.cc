@@ -7,8 +7,8 @@
 
 #include "clients/cli/bench_options.h"
 #include "clients/cli/exit_codes.h"
-#include "clients/cli/load_options.h"
 #include "clients/cli/near_names.h"
+#include "clients/cli/trace_options.h"
 
 namespace engram {
 namespace {
@@ -16,7 +16,7 @@ namespace {
 constexpr uint32_t kMaxBatch = 65536;
 
 // The application with the place its options are read into. Lives for one parse.
-class Grammar final : private LoadCommands {
+class Grammar final : private TraceCommands {
  public:
   Grammar() {
     app_.name("engram");
@@ -38,6 +38,7 @@ class Grammar final : private LoadCommands {
     AddForget();
     AddSpaces();
     AddStatus();
+    AddTraceCommand(&app_);
     AddDataCommands(&app_);
     AddMeasureCommands(&app_);
     AddLoadCommands(&app_);
@@ -66,6 +67,7 @@ class Grammar final : private LoadCommands {
     if (status_app_->parsed()) line_.command = status_;
     if (const auto data = TakeDataCommand(); data.has_value()) line_.command = *data;
     if (const auto measure = TakeMeasureCommand(line_.global); measure.has_value()) line_.command = *measure;
+    if (const auto trace = TakeTraceCommand(line_.global); trace.has_value()) line_.command = *trace;
     if (const auto load = TakeLoadCommand(); load.has_value()) line_.command = *load;
     if (completion_app_->parsed()) line_.command = completion_;
     return line_;

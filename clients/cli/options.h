@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "engram/v1/admin_service.pb.h"
 #include "engram/v1/observation.pb.h"
 
 namespace engram {
@@ -185,6 +186,15 @@ struct FaultOptions {
   int64_t duration_us = 0;
 };
 
+struct TraceOptions {
+  uint32_t limit = 100;
+  std::string space;
+  int64_t slow_us = 0;
+  v1::TraceSelection selection = v1::TRACE_SELECTION_OBSERVATIONS;
+  bool buffers = false;
+  std::string format = "pretty";
+};
+
 struct CompletionOptions {
   std::string shell;
 };
@@ -210,7 +220,7 @@ struct OfferedCommand {
 using CommandOptions = std::variant<ObserveOptions, RecallOptions, GetOptions, ForgetOptions, SpacesOptions,
                                     StatusOptions, VerifyOptions, DumpOptions, RestoreOptions, SnapshotOptions,
                                      CheckpointOptions, BenchOptions, TuneOptions, CompletionOptions, LoadOptions,
-                                     FaultOptions>;
+                                     FaultOptions, TraceOptions>;
 
 struct CommandLine {
   GlobalOptions global;

@@ -59,6 +59,7 @@ ExitCode RunGet(Session& session, const GetOptions& options);
 ExitCode RunForget(Session& session, const ForgetOptions& options);
 ExitCode RunSpaces(Session& session, const SpacesOptions& options);
 ExitCode RunStatus(Session& session, const StatusOptions& options);
+ExitCode RunTrace(Session& session, const TraceOptions& options);
 // Without a daemon.
 ExitCode RunVerify(Session& session, const VerifyOptions& options);
 ExitCode RunDump(Session& session, const DumpOptions& options);

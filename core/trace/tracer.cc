@@ -51,13 +51,13 @@ void Tracer::Record(const Trace& trace) {
   unlinked_.push_back({trace.space_id, trace.ordinal, static_cast<uint32_t>(slot), kept.number, slow});
 }
 
-void Tracer::Linked(uint64_t space_id, Ordinal end, MonotonicTime begun, MonotonicTime ended) {
+void Tracer::Linked(uint64_t space_id, Ordinal from, Ordinal end, MonotonicTime begun, MonotonicTime ended) {
   MutexLock lock(mu_);
   std::erase_if(unlinked_, [&](const Unlinked& one) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (one.space_id != space_id || one.ordinal >= end) return false;
     Trace& trace = (one.slow ? slow_ : recent_).slots[one.slot];
-    // Another may have taken its place.
-    if (trace.number != one.number) return true;
+    // Another may have taken its place; or it was linked before its trace was there, and nobody knows when.
+    if (trace.number != one.number || one.ordinal < from) return true;
     const MonotonicTime visible = trace.began + trace.spans[0].end();
     const int link = trace.Add(SpanName::kLink, Trace::kRoot, visible, ended);
     trace.Add(SpanName::kBacklog, link, visible, begun);

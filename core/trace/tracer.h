@@ -48,9 +48,10 @@ class Tracer {
 
   // Keeps a copy.
   void Record(const Trace& trace) ABSL_LOCKS_EXCLUDED(mu_);
-  // The graph of the space accounts for all ordinals below `end`, by a turn from `begun` to `ended`: the traces of those
-  // that waited for it are told.
-  void Linked(uint64_t space_id, Ordinal end, MonotonicTime begun, MonotonicTime ended) ABSL_LOCKS_EXCLUDED(mu_);
+  // The graph of the space accounts for [from, end) by a turn from `begun` to `ended`: the traces of those that waited
+  // for it are told.
+  void Linked(uint64_t space_id, Ordinal from, Ordinal end, MonotonicTime begun, MonotonicTime ended)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   struct Query {
     size_t limit = 100;

@@ -41,13 +41,17 @@ struct StageMetric {
 };
 inline constexpr StageMetric kStageMetrics[] = {
     {"queue", "engram_streaming_queue_wait_time_seconds"},
-    {"journal", "engram_journal_sync_seconds"},
+    {"sync", "engram_journal_sync_seconds"},
     {"durable", "engram_streaming_time_to_durable_seconds"},
-    {"publish", "engram_streaming_time_to_searchable_seconds"},
+    {"searchable", "engram_streaming_time_to_searchable_seconds"},
     {"acknowledge", "engram_streaming_observation_latency_seconds"},
     {"recall", "engram_streaming_recall_latency_seconds"},
 };
-// A histogram with a label `stage`, where the daemon has it: each of its stages is reported under its own name.
+// A histogram with a label `stage`, where the daemon has it: each of its stages is reported under its own name, and of
+// `queue` it says the same.
 inline constexpr const char* kStageFamily = "engram_stage_seconds";
+// The order in which they are gone through.
+inline constexpr const char* kStagesInOrder[] = {"admit", "queue", "encode", "journal", "publish",
+                                                 "link",  "walk",  "scan",   "rerank"};
 
 }  // namespace engram

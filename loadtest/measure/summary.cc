@@ -1,5 +1,7 @@
 #include "loadtest/measure/summary.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <iterator>
@@ -70,10 +72,13 @@ void PutStages(const MetricPage& steady, BenchDocument& document) {
       if (value) document.Put("stages." + stage + "." + name + "_seconds", *value);
     }
   };
+  // First, so that they come in their order, and last, so that a daemon that tells its stages is believed.
+  const auto put_family = [&] {
+    for (const char* stage : kStagesInOrder) put(stage, kStageFamily, fmt::format("stage=\"{}\"", stage));
+  };
+  put_family();
   for (const StageMetric& stage : kStageMetrics) put(stage.stage, stage.metric, "");
-  for (const std::string& stage : steady.LabelValues(std::string(kStageFamily) + "_bucket", "stage")) {
-    put(stage, kStageFamily, "stage=\"" + stage + "\"");
-  }
+  put_family();
 }
 
 // A part over time, in slots of a quarter of a second.

@@ -193,11 +193,6 @@ TEST_F(DaemonTest, AnswersWhatIsNotThere) {
   v1::SnapshotResponse snapshot;
   EXPECT_EQ(Call(daemon.admin(), &Admin::Snapshot, snapshot_request, &snapshot).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
-  grpc::ClientContext context;
-  const auto trace = daemon.admin().TraceObservations(&context, {});
-  v1::TraceObservationsResponse span;
-  EXPECT_FALSE(trace->Read(&span));
-  EXPECT_EQ(trace->Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
   v1::ReloadConfigResponse reload;
   EXPECT_EQ(Call(daemon.admin(), &Admin::ReloadConfig, {}, &reload).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);

@@ -20,9 +20,9 @@
 namespace engram::testing {
 namespace {
 
-// What tests/server/metrics_end_to_end_test.cc, process_gauges_test.cc, ../recall_follow_test.cc, ../recall_canary_test.cc have.
+// What tests/server/metrics_end_to_end_test.cc, process_gauges_test.cc, ../recall_follow_test.cc, ../recall_canary_test.cc, ../trace/engine_trace_test.cc have.
 [[maybe_unused]] const auto* const kEnvironment = ::testing::AddGlobalTestEnvironment(new EveryRowIsAsserted({
-    MetricId::kBacklogBound, MetricId::kBudgetActivations, MetricId::kBudgetWait, MetricId::kLinkStalls,
+    MetricId::kStage, MetricId::kBacklogBound, MetricId::kBudgetActivations, MetricId::kBudgetWait, MetricId::kLinkStalls,
     MetricId::kRecallFollowers, MetricId::kRecallFollowHits, MetricId::kRecallFollowLag,
     MetricId::kRecallCanaryChecks, MetricId::kRecallCanaryMean, MetricId::kRecallCanaryLeast,
     MetricId::kPoolReuses, MetricId::kPoolFallbacks,

@@ -70,6 +70,9 @@ TEST(MetricsTable, WordsLieWhereTheirValuesPoint) {
   EXPECT_EQ(SecondLabelValues(LabelSet::kPriority)[SecondOf(Priority::kNormal)], "normal");
   EXPECT_EQ(SecondLabelValues(LabelSet::kSpaceLevel)[SecondOf(PressureLevel::kNormal)], "normal");
   EXPECT_EQ(SecondLabelValues(LabelSet::kSpaceLevel)[SecondOf(PressureLevel::kOverloaded)], "overloaded");
+  EXPECT_EQ(SecondLabelValues(LabelSet::kStage)[SecondOf(Stage::kAdmit)], "admit");
+  EXPECT_EQ(SecondLabelValues(LabelSet::kStage)[SecondOf(Stage::kLink)], "link");
+  EXPECT_EQ(SecondLabelValues(LabelSet::kStage)[SecondOf(Stage::kRerank)], "rerank");
   EXPECT_EQ(SecondLabelValues(LabelSet::kSpaceReason)[SecondOf(RejectReason::kQuota)], "quota");
   EXPECT_EQ(SecondLabelValues(LabelSet::kSpaceReason)[SecondOf(RejectReason::kSpaceDropped)], "space_dropped");
   EXPECT_EQ(SecondLabelValues(LabelSet::kWorkerError)[SecondOf(BatchError::kStatus)], "status");
