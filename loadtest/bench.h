@@ -45,6 +45,15 @@ struct LatencyPlan {
 };
 absl::Status MeasureLatency(const BenchContext& context, const LatencyPlan& plan, Report& report);
 
+struct TracePlan {
+  uint64_t observations = 100'000;
+  uint32_t batch_size = 256;
+  uint32_t rounds = 40;
+  // Instead: two that trace, to learn what chance does.
+  bool against_itself = false;
+};
+absl::Status MeasureTrace(const BenchContext& context, const TracePlan& plan, Report& report);
+
 absl::Status MeasureIdle(const BenchContext& context, uint32_t seconds, Report& report);
 
 // The five profiles, then single settings varied on top of `balanced`; one table row each.

@@ -30,6 +30,7 @@ struct Options {
   uint64_t observations_768 = 60'000;
   engram::IngestPlan ingest;
   engram::LatencyPlan latency;
+  engram::TracePlan trace;
   engram::DurablePlan durable;
   engram::RunbookPlan runbook;
   engram::RecallPlan recall;
@@ -62,6 +63,10 @@ absl::Status Measure(Options options, engram::Report& report) {
   }
   if (wanted("latency")) ENGRAM_RETURN_IF_ERROR(engram::MeasureLatency(options.context, options.latency, report));
   if (wanted("idle")) ENGRAM_RETURN_IF_ERROR(engram::MeasureIdle(options.context, options.idle_seconds, report));
+  if (wanted("trace")) {
+    options.trace.batch_size = options.ingest.batch_size;
+    ENGRAM_RETURN_IF_ERROR(engram::MeasureTrace(options.context, options.trace, report));
+  }
   if (wanted("durable")) {
     options.durable.batch_size = options.ingest.batch_size;
     ENGRAM_RETURN_IF_ERROR(engram::MeasureDurable(options.context, options.durable, options.durable_parts, report));
@@ -185,14 +190,14 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app(
       "Measures engramd on this machine: ingest beside a bare gRPC sink, latency under a steady load, the first "
-      "call after silence, idling, what durability costs beside the disk, what recalls find, how quick they stay while "
+      "call after silence, idling, what tracing costs, what durability costs beside the disk, what recalls find, how quick they stay while "
       "the stream pours in, and memory. Exit code 0, 1 when something broke, 3 "
       "with --strict when a bar is missed.",
       "engram-loadtest");
   app.add_option("--engramd", options.daemon, "The daemon to measure (default: the one built beside this program)");
-  app.add_option("--only", options.only, "Only these parts: ingest, latency, idle, durable, recall, load, memory")
+  app.add_option("--only", options.only, "Only these parts: ingest, latency, idle, trace, durable, recall, load, memory")
       ->delimiter(',')
-      ->check(CLI::IsMember({"ingest", "latency", "idle", "durable", "recall", "load", "memory"}));
+      ->check(CLI::IsMember({"ingest", "latency", "idle", "trace", "durable", "recall", "load", "memory"}));
   app.add_option("--output", options.output, "table or json")->check(CLI::IsMember({"table", "json"}));
   app.add_flag("--strict", options.strict, "Exit with 3 when a bar is missed");
   app.add_flag("--knobs", options.knobs, "Instead: the five profiles, then single settings varied on balanced");
@@ -232,6 +237,10 @@ int main(int argc, char** argv) {
   app.add_option("--idle-seconds", options.idle_seconds, "Of idling")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
+  app.add_option("--trace-rounds", options.trace.rounds, "Pairs of rounds of what tracing costs")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_flag("--trace-against-itself", options.trace.against_itself, "Both sides trace: what chance does");
   AddDurableOptions(app, options);
   options.recall.sample = ENGRAM_SAMPLE_DIRECTORY;
   AddRunbookOptions(app, options.runbook);

@@ -16,6 +16,12 @@ KILL_WORKERS: FaultKind
 SHIFT_CLOCK: FaultKind
 SLOW_DISK: FaultKind
 STALL_WORKERS: FaultKind
+TRACE_KIND_OBSERVATION: TraceKind
+TRACE_KIND_RECALL: TraceKind
+TRACE_KIND_UNSPECIFIED: TraceKind
+TRACE_SELECTION_BOTH: TraceSelection
+TRACE_SELECTION_OBSERVATIONS: TraceSelection
+TRACE_SELECTION_RECALLS: TraceSelection
 
 class CheckpointRequest(_message.Message):
     __slots__ = []
@@ -171,17 +177,131 @@ class SnapshotResponse(_message.Message):
     token: _observation_pb2.Token
     def __init__(self, token: _Optional[_Union[_observation_pb2.Token, _Mapping]] = ..., segments: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
 
+class Span(_message.Message):
+    __slots__ = ["duration_ns", "name", "parent", "start_ns"]
+    DURATION_NS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    START_NS_FIELD_NUMBER: _ClassVar[int]
+    duration_ns: int
+    name: str
+    parent: int
+    start_ns: int
+    def __init__(self, name: _Optional[str] = ..., parent: _Optional[int] = ..., start_ns: _Optional[int] = ..., duration_ns: _Optional[int] = ...) -> None: ...
+
+class Trace(_message.Message):
+    __slots__ = ["batch", "batch_observations", "buffers", "graph_candidates", "hits", "id", "k", "kind", "lane", "number", "only_slow", "ordinal", "position", "priority", "sequence", "space", "spans", "started_at_us", "stream_id", "tail_scanned", "total_ns", "worker"]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    BATCH_OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    BUFFERS_FIELD_NUMBER: _ClassVar[int]
+    GRAPH_CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    HITS_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    K_FIELD_NUMBER: _ClassVar[int]
+    LANE_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ONLY_SLOW_FIELD_NUMBER: _ClassVar[int]
+    ORDINAL_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    SPACE_FIELD_NUMBER: _ClassVar[int]
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    TAIL_SCANNED_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_NS_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    batch: int
+    batch_observations: int
+    buffers: TraceBuffers
+    graph_candidates: int
+    hits: int
+    id: str
+    k: int
+    kind: TraceKind
+    lane: int
+    number: int
+    only_slow: bool
+    ordinal: int
+    position: int
+    priority: _observation_pb2.Priority
+    sequence: int
+    space: str
+    spans: _containers.RepeatedCompositeFieldContainer[Span]
+    started_at_us: int
+    stream_id: str
+    tail_scanned: int
+    total_ns: int
+    worker: int
+    def __init__(self, number: _Optional[int] = ..., kind: _Optional[_Union[TraceKind, str]] = ..., only_slow: bool = ..., space: _Optional[str] = ..., started_at_us: _Optional[int] = ..., total_ns: _Optional[int] = ..., spans: _Optional[_Iterable[_Union[Span, _Mapping]]] = ..., position: _Optional[int] = ..., id: _Optional[str] = ..., stream_id: _Optional[str] = ..., sequence: _Optional[int] = ..., ordinal: _Optional[int] = ..., priority: _Optional[_Union[_observation_pb2.Priority, str]] = ..., lane: _Optional[int] = ..., worker: _Optional[int] = ..., batch: _Optional[int] = ..., batch_observations: _Optional[int] = ..., buffers: _Optional[_Union[TraceBuffers, _Mapping]] = ..., k: _Optional[int] = ..., hits: _Optional[int] = ..., graph_candidates: _Optional[int] = ..., tail_scanned: _Optional[int] = ...) -> None: ...
+
+class TraceBuffers(_message.Message):
+    __slots__ = ["frame_bytes", "frame_observations", "frame_reused", "group_bytes", "group_records", "record_bytes", "record_observations", "record_reused"]
+    FRAME_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FRAME_OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    FRAME_REUSED_FIELD_NUMBER: _ClassVar[int]
+    GROUP_BYTES_FIELD_NUMBER: _ClassVar[int]
+    GROUP_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    RECORD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RECORD_OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    RECORD_REUSED_FIELD_NUMBER: _ClassVar[int]
+    frame_bytes: int
+    frame_observations: int
+    frame_reused: bool
+    group_bytes: int
+    group_records: int
+    record_bytes: int
+    record_observations: int
+    record_reused: bool
+    def __init__(self, frame_bytes: _Optional[int] = ..., frame_observations: _Optional[int] = ..., frame_reused: bool = ..., record_bytes: _Optional[int] = ..., record_observations: _Optional[int] = ..., record_reused: bool = ..., group_bytes: _Optional[int] = ..., group_records: _Optional[int] = ...) -> None: ...
+
 class TraceObservationsRequest(_message.Message):
-    __slots__ = ["limit"]
+    __slots__ = ["limit", "selection", "slow_us", "space"]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SELECTION_FIELD_NUMBER: _ClassVar[int]
+    SLOW_US_FIELD_NUMBER: _ClassVar[int]
+    SPACE_FIELD_NUMBER: _ClassVar[int]
     limit: int
-    def __init__(self, limit: _Optional[int] = ...) -> None: ...
+    selection: TraceSelection
+    slow_us: int
+    space: str
+    def __init__(self, limit: _Optional[int] = ..., space: _Optional[str] = ..., slow_us: _Optional[int] = ..., selection: _Optional[_Union[TraceSelection, str]] = ...) -> None: ...
 
 class TraceObservationsResponse(_message.Message):
-    __slots__ = ["span_json"]
-    SPAN_JSON_FIELD_NUMBER: _ClassVar[int]
-    span_json: str
-    def __init__(self, span_json: _Optional[str] = ...) -> None: ...
+    __slots__ = ["state", "trace"]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TRACE_FIELD_NUMBER: _ClassVar[int]
+    state: TraceState
+    trace: Trace
+    def __init__(self, trace: _Optional[_Union[Trace, _Mapping]] = ..., state: _Optional[_Union[TraceState, _Mapping]] = ...) -> None: ...
+
+class TraceState(_message.Message):
+    __slots__ = ["capacity", "frame_fallbacks", "frame_reuses", "record_fallbacks", "record_reuses", "recorded", "sample_period", "slow_us"]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FALLBACKS_FIELD_NUMBER: _ClassVar[int]
+    FRAME_REUSES_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FALLBACKS_FIELD_NUMBER: _ClassVar[int]
+    RECORD_REUSES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_PERIOD_FIELD_NUMBER: _ClassVar[int]
+    SLOW_US_FIELD_NUMBER: _ClassVar[int]
+    capacity: int
+    frame_fallbacks: int
+    frame_reuses: int
+    record_fallbacks: int
+    record_reuses: int
+    recorded: int
+    sample_period: int
+    slow_us: int
+    def __init__(self, sample_period: _Optional[int] = ..., slow_us: _Optional[int] = ..., capacity: _Optional[int] = ..., recorded: _Optional[int] = ..., frame_reuses: _Optional[int] = ..., frame_fallbacks: _Optional[int] = ..., record_reuses: _Optional[int] = ..., record_fallbacks: _Optional[int] = ...) -> None: ...
+
+class TraceSelection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class TraceKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
 
 class FaultKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []

@@ -94,7 +94,9 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def TraceObservations(self, request, context):
-        """UNIMPLEMENTED for now.
+        """What became of some of the observations and recalls of late, as far as trace.sample_rate and trace.slow keep them:
+        first the traces, in the order they ended, then one message with the state of tracing. INVALID_ARGUMENT: a limit
+        beyond 100 000, or a duration below 0.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
