@@ -21,7 +21,7 @@ DASHBOARD = DEPLOY / "grafana" / "engram.json"
 CAPACITIES = ["queue_depth", "queue_memory_bytes", "link_backlog", "open_fds", "resident", "space_observations",
               "active_sessions"]
 LABELS = {
-    "None": [], "Worker": ["worker_id"], "Priority": ["priority"], "Space": ["memory_space"],
+    "None": [], "Worker": ["worker_id"], "Priority": ["priority"], "Stage": ["stage"], "Space": ["memory_space"],
     "SpacePriority": ["memory_space", "priority"], "SpaceReason": ["memory_space", "reason"],
     "SpaceLevel": ["memory_space", "level"], "SpaceCode": ["memory_space", "code"],
     "WorkerError": ["worker_id", "error_type"],

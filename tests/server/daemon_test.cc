@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <thread>
+#include <vector>
 
 #include "tests/server/support/grpc_health.h"
 #include "tests/server/support/stream_client.h"
@@ -179,6 +180,46 @@ TEST_F(DaemonTest, DrainsAndAdmitsAgain) {
   StreamClient again(daemon.memory());
   again.SendStart("s", "named", true);
   EXPECT_EQ(again.ReadStarted().next_sequence(), 101u);
+}
+
+TEST_F(DaemonTest, TracesComeBeforeTheStateOfTracing) {
+  Settings settings = TestSettings();
+  settings.trace_sample_rate = 1;
+  TestDaemon daemon(settings);
+  ASSERT_TRUE(ObserveOne(daemon.memory()).ok());
+  const auto ask = [&](const v1::TraceObservationsRequest& request, std::vector<v1::TraceObservationsResponse>* out) {
+    grpc::ClientContext context;
+    const auto reader = daemon.admin().TraceObservations(&context, request);
+    for (v1::TraceObservationsResponse one; reader->Read(&one);) out->push_back(one);
+    return reader->Finish();
+  };
+  std::vector<v1::TraceObservationsResponse> responses;
+  ASSERT_TRUE(ask({}, &responses).ok());
+  ASSERT_EQ(responses.size(), 2u);
+  const v1::Trace& trace = responses[0].trace();
+  EXPECT_EQ(trace.kind(), v1::TRACE_KIND_OBSERVATION);
+  EXPECT_EQ(trace.space(), "s");
+  EXPECT_EQ(trace.sequence(), 1u);
+  EXPECT_EQ(trace.spans(0).name(), "observe");
+  EXPECT_EQ(trace.spans(0).duration_ns(), trace.total_ns());
+  EXPECT_GT(trace.buffers().frame_bytes(), 0u);
+  EXPECT_EQ(responses[1].state().sample_period(), 1u);
+  EXPECT_EQ(responses[1].state().recorded(), 1u);
+  EXPECT_EQ(responses[1].state().record_fallbacks(), 1u);
+
+  responses.clear();
+  v1::TraceObservationsRequest request;
+  request.set_slow_us(3'600'000'000);
+  ASSERT_TRUE(ask(request, &responses).ok());
+  EXPECT_EQ(responses.size(), 1u) << "only the state";
+  request.set_slow_us(-1);
+  EXPECT_EQ(ask(request, &responses).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  request.set_slow_us(0);
+  request.set_limit(100'001);
+  EXPECT_EQ(ask(request, &responses).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  request.set_limit(1);
+  request.set_selection(static_cast<v1::TraceSelection>(7));
+  EXPECT_EQ(ask(request, &responses).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(DaemonTest, AnswersWhatIsNotThere) {

@@ -71,7 +71,8 @@ class Bench(unittest.TestCase):
             values = [report["latency"][kind][f"{q}_seconds"] for q in ("p50", "p90", "p95", "p99", "p999", "max")]
             self.assertEqual(values, sorted(values), kind)
             self.assertGreater(values[0], 0, kind)
-        for stage in ("queue", "journal", "durable", "publish", "recall"):
+        for stage in ("admit", "queue", "encode", "journal", "publish", "walk", "rerank",
+                      "sync", "durable", "searchable", "acknowledge", "recall"):
             self.assertGreaterEqual(report["stages"][stage]["p50_seconds"], 0, stage)
         self.assertGreater(report["recall"]["at_10"], 0.9)
         self.assertLessEqual(report["recall"]["min_at_10"], report["recall"]["at_10"])
