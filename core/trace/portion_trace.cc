@@ -1,6 +1,7 @@
 #include "core/trace/portion_trace.h"
 
 #include <algorithm>
+#include <new>
 
 #include "core/stream_state.h"
 
@@ -102,11 +103,15 @@ void TraceSlice(Tracer& tracer, const PortionRecord& record, const Slice& slice,
     RecordOne(tracer, record, slice, offset + (place - slice.begin), place, sampled, applied, told);
   };
   uint32_t place = slice.frame->sample.Next(slice.begin, slice.end);
-  if (place == slice.end) {
-    if (slice.size() > 0 && tracer.Promote(told - slice.frame->came(), told)) record_one(slice.begin, false);
-    return;
+  try {
+    if (place == slice.end) {
+      if (slice.size() > 0 && tracer.Promote(told - slice.frame->came(), told)) record_one(slice.begin, false);
+      return;
+    }
+    for (; place < slice.end; place = slice.frame->sample.Next(place + 1, slice.end)) record_one(place, true);
+  } catch (const std::bad_alloc&) {
+    // No memory for its texts: acknowledging goes on without.
   }
-  for (; place < slice.end; place = slice.frame->sample.Next(place + 1, slice.end)) record_one(place, true);
 }
 
 }  // namespace engram

@@ -1,5 +1,7 @@
 #include "core/trace/recall_trace.h"
 
+#include <new>
+
 #include "core/engine.h"
 #include "core/space.h"
 
@@ -14,10 +16,10 @@ void TimeRecall(const RecallTimes& times, Series& process) {
   took(Stage::kRerank, times.rerank);
 }
 
-void TraceRecall(Tracer& tracer, const Space& space, const RecallQuery& query, const RecallAnswer& answer,
-                 const RecallTimes& times, const Clock& clock) {
-  const bool sampled = tracer.SampleRecall();
-  if (!sampled && !tracer.Promote(times.end - times.begin, times.end)) return;
+namespace {
+
+void RecordRecall(Tracer& tracer, const Space& space, const RecallQuery& query, const RecallAnswer& answer,
+                  const RecallTimes& times, const Clock& clock, bool sampled) {
   Trace trace;
   trace.Begin(times.begin);
   trace.kind = TraceKind::kRecall;
@@ -49,6 +51,19 @@ void TraceRecall(Tracer& tracer, const Space& space, const RecallQuery& query, c
     trace.Add(SpanName::kRead, recall, times.searched, times.end);
   }
   tracer.Record(trace);
+}
+
+}  // namespace
+
+void TraceRecall(Tracer& tracer, const Space& space, const RecallQuery& query, const RecallAnswer& answer,
+                 const RecallTimes& times, const Clock& clock) {
+  const bool sampled = tracer.SampleRecall();
+  if (!sampled && !tracer.Promote(times.end - times.begin, times.end)) return;
+  try {
+    RecordRecall(tracer, space, query, answer, times, clock, sampled);
+  } catch (const std::bad_alloc&) {
+    // No memory for its texts: the recall is answered without.
+  }
 }
 
 }  // namespace engram

@@ -1,7 +1,8 @@
 #include "core/trace/tracer.h"
 
+#include <algorithm>
 #include <cmath>
-#include <utility>
+#include <new>
 
 namespace engram {
 
@@ -21,7 +22,9 @@ Tracer::Tracer(size_t capacity, uint64_t seed) : capacity_(std::max<size_t>(capa
 }
 
 void Tracer::Tune(double rate, Duration slow) {
-  period_.store(rate <= 0 ? 0 : static_cast<uint64_t>(std::llround(1 / rate)), std::memory_order_relaxed);
+  constexpr double kLongest = 1e15;
+  const double period = rate <= 0 ? 0 : std::round(std::min(1 / rate, kLongest));
+  period_.store(static_cast<uint64_t>(period), std::memory_order_relaxed);
   slow_ns_.store(std::chrono::nanoseconds(slow).count(), std::memory_order_relaxed);
 }
 
@@ -36,14 +39,21 @@ bool Tracer::Promote(std::chrono::nanoseconds took, MonotonicTime now) {
   return next_promoted_ns_.compare_exchange_strong(next, after, std::memory_order_relaxed);
 }
 
-void Tracer::Record(const Trace& trace) {
+void Tracer::Record(const Trace& trace) noexcept {
   const bool slow = trace.total().count() >= slow_ns_.load(std::memory_order_relaxed);
   MutexLock lock(mu_);
   Ring& ring = slow ? slow_ : recent_;
   const size_t slot = ring.next;
   ring.next = (ring.next + 1) % capacity_;
   Trace& kept = ring.slots[slot];
-  kept = trace;
+  // Nobody takes a half of it for one.
+  kept.number = 0;
+  try {
+    kept = trace;
+  } catch (const std::bad_alloc&) {
+    kept.number = 0;
+    return;
+  }
   kept.number = ++recorded_;
   if (trace.kind != TraceKind::kObservation || trace.ordinal == kNoOrdinal) return;
   // The oldest waits in vain, it may be: a small space has no graph.

@@ -1,8 +1,8 @@
 // The traces of late: which observations and recalls are traced, and the last of them, the slow ones apart.
 //
 // Threads:  any. Sample, SampleRecall and Promote are a few atomics; the rest takes a leaf mutex, Record and Read for the
-//           copy of one trace. Ownership: copies what it is given. Blocking: no. Errors: none but std::bad_alloc, from
-//           Record, when a text is longer than its slot's.
+//           copy of one trace. Ownership: copies what it is given. Blocking: no. Errors: none; a trace there is no memory
+//           for is not kept.
 // Bounded:  `capacity` traces, and as many slow ones beside them; the oldest goes first.
 // Why:      a slow one is what one looks for, and rare: the others must not push it out. And as sampling would miss most
 //           of them, what was slow is kept though it was not sampled, so many a second.
@@ -47,7 +47,7 @@ class Tracer {
   bool Promote(std::chrono::nanoseconds took, MonotonicTime now);
 
   // Keeps a copy.
-  void Record(const Trace& trace) ABSL_LOCKS_EXCLUDED(mu_);
+  void Record(const Trace& trace) noexcept ABSL_LOCKS_EXCLUDED(mu_);
   // The graph of the space accounts for [from, end) by a turn from `begun` to `ended`: the traces of those that waited
   // for it are told.
   void Linked(uint64_t space_id, Ordinal from, Ordinal end, MonotonicTime begun, MonotonicTime ended)
