@@ -120,5 +120,54 @@ TEST(RebuildConcurrencyTest, NoSearchMissesLiveOnesWhileTheGraphIsReplaced) {
   EXPECT_EQ(missed, 0);
 }
 
+// A batch that replaces marks what it replaces before it is visible. Until then the replaced version is the one to be
+// found, so linking must not leave it out.
+TEST(RebuildConcurrencyTest, WhatABatchIsAboutToReplaceIsFoundUntilItHas) {
+  constexpr uint32_t kDimension = 16;
+  constexpr Ordinal kIds = 6000;
+  // At least so many rounds, and more while the batch was through before anything was looked for.
+  constexpr int kRounds = 4, kMostRounds = 100;
+  ClusteredVectors source(3, kDimension);
+  std::vector<std::string> ids;
+  for (Ordinal i = 0; i < kIds; ++i) ids.push_back(std::to_string(i));
+  uint64_t looked = 0;
+  for (int round = 0; round < kMostRounds && (round < kRounds || looked == 0); ++round) {
+    IndexOptions options;
+    options.dimension = kDimension;
+    options.flat_threshold = 50;
+    options.max_connections = 8;
+    options.ef_construction = 40;
+    options.keep_rows = true;
+    const auto index = SpaceIndex::Create(options);
+    const std::vector<Vector> old = source.Next(kIds), replacing = source.Next(kIds);
+    const auto append = [&](const std::vector<Vector>& vectors) {
+      std::vector<SpaceIndex::Entry> entries;
+      for (Ordinal i = 0; i < kIds; ++i) entries.push_back({ids[i], AsEmbedding(vectors[i])});
+      index->Append(entries);
+    };
+    append(old);
+    std::atomic<bool> replaced{false};
+    std::jthread writer([&] {
+      append(replacing);
+      replaced.store(true);
+    });
+    for (Ordinal next = 0; !replaced.load();) {
+      index->Link(64, nullptr);
+      const IndexView view = index->Pin();
+      if (view.visible != kIds) break;
+      for (; next < index->linked(); next += 16) {
+        SearchRequest request;
+        request.query = old[next];
+        request.k = 1;
+        const SearchResult result = index->Search(request, view);
+        ASSERT_EQ(result.hits.size(), 1u);
+        ASSERT_EQ(result.hits[0].ordinal, next) << "round " << round;
+        ++looked;
+      }
+    }
+  }
+  EXPECT_GT(looked, 0u);
+}
+
 }  // namespace
 }  // namespace engram
