@@ -21,6 +21,7 @@ std::unique_ptr<FramePool::Frame> FramePool::Take(size_t size) {
     }
   }
   counters_->Add(buffer ? MetricId::kPoolReuses : MetricId::kPoolFallbacks);
+  counters_->Add(MetricId::kPoolBytes, size);
   if (!buffer) buffer.reset(new char[size_class == kUnpooled ? size : kSmallest << size_class]);
   return std::make_unique<Frame>(this, std::move(buffer), size_class, size);
 }

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "core/base/machine.h"
 #include "tests/server/support/grpc_health.h"
 #include "tests/server/support/stream_client.h"
 #include "tests/server/support/test_daemon.h"
@@ -118,6 +119,9 @@ TEST_F(DaemonTest, TellsItsStatus) {
 
   const v1::GetStatusResponse status = StatusOf(daemon.admin());
   EXPECT_NE(status.version(), "");
+  EXPECT_EQ(status.machine().name(), ThisMachine().name);
+  EXPECT_EQ(status.machine().cores(), ThisMachine().cores);
+  EXPECT_GT(status.machine().memory_bytes(), 0u);
   EXPECT_EQ(status.profile(), "low_latency");
   EXPECT_EQ(status.durability(), v1::DURABILITY_FSYNC);
   EXPECT_FALSE(status.draining());
