@@ -11,13 +11,14 @@ namespace engram {
 
 absl::StatusOr<bool> RunLoadCommand(const LoadCommand& command) {
   ENGRAM_ASSIGN_OR_RETURN(const Scenario scenario, ReadScenario(command.scenario, command.brief));
-  LoadRunOptions options{.address = command.address, .settings = command.settings, .seed = command.seed};
+  LoadRunOptions options{.address = command.address, .settings = command.settings, .seed = command.seed,
+                         .warn = command.warn};
   // A short form is over before segments of the usual size are written ahead; a setting of the caller's is stronger.
   if (command.brief) options.settings.insert(options.settings.begin(), "storage.segment_bytes=16MiB");
   if (command.address.empty()) {
     ENGRAM_ASSIGN_OR_RETURN(options.daemon, FindDaemon(command.engramd));
-    CleanUpOnInterrupt();
   }
+  CleanUpOnInterrupt();
   Report report(command.json);
   report.Heading(fmt::format("{}: {}", scenario.name, scenario.about));
   ENGRAM_ASSIGN_OR_RETURN(const LoadOutcome outcome, RunScenario(scenario, options, report));

@@ -1,10 +1,12 @@
 // `engram load` as a function: reads a scenario, runs it, prints what came of it.
 //
 // Threads:   the main thread, before any other was started (loadtest/spawn.h). Blocking: as loadtest/load_run.h.
-// Errors:    of reading the scenario (NOT_FOUND, INVALID_ARGUMENT), of finding the daemon (NOT_FOUND), of running it.
+// Errors:    of reading the scenario (NOT_FOUND, INVALID_ARGUMENT), of finding the daemon (NOT_FOUND), of running it: see
+//            loadtest/load_run.h.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,8 @@ struct LoadCommand {
   std::string engramd;
   std::vector<std::string> settings;
   uint64_t seed = 1;
+  // Told what of the scenario is left out.
+  std::function<void(const std::string&)> warn;
 };
 
 // True when everything that the scenario asks for held.

@@ -11,19 +11,42 @@ namespace {
 // Of google.rpc.Code.
 std::string CodeName(int code) { return std::string(absl::StatusCodeToString(static_cast<absl::StatusCode>(code))); }
 
+double AnsweredShare(const LoadOutcome& outcome) {
+  return static_cast<double>(outcome.recalls_answered) / static_cast<double>(outcome.recalls_due);
+}
+
 void AddBars(const Scenario& scenario, const LoadOutcome& outcome, Report& report) {
   const auto none = [&](const char* name, uint64_t value) {
     report.AddBar({.name = name, .value = static_cast<double>(value), .limit = 0});
   };
-  none("acknowledged and lost", outcome.verdict.lost);
-  none("there twice", outcome.verdict.twice);
-  none("not as it was sent", outcome.verdict.changed);
-  none("refused or never sent, and there", outcome.verdict.revived + outcome.verdict.invented);
+  const auto must = [&](const char* name, bool holds) {
+    report.AddBar({.name = name, .value = holds ? 1.0 : 0.0, .limit = 1, .at_least = true});
+  };
+  must("daemon stayed up", outcome.death.empty());
+  must("asked what it has", outcome.unverified.empty());
+  if (outcome.unverified.empty()) {
+    none("acknowledged and lost", outcome.verdict.lost);
+    none("there twice", outcome.verdict.twice);
+    none("not as it was sent", outcome.verdict.changed);
+    none("refused or never sent, and there", outcome.verdict.revived + outcome.verdict.invented);
+  }
+  must("nothing left behind", outcome.left_behind.empty());
   none("answers that contradict earlier ones", outcome.contradictions);
   none("durable and not found by id", outcome.not_found);
   none("refused for good", outcome.refused);
   none("errors that are not graceful", outcome.ungraceful);
-  if (!scenario.pass.may_fall_behind) none("due and not durable", outcome.due - outcome.durable - outcome.refused);
+  if (scenario.pass.may_fall_behind) {
+    // Of nothing nothing can be lost: the bars above would hold of a daemon that takes nothing.
+    if (outcome.due > 0) must("something is durable", outcome.durable > 0);
+  } else {
+    none("due and not durable", outcome.due - outcome.durable - outcome.refused);
+  }
+  if (outcome.recalls_due > 0) {
+    report.AddBar({.name = "recalls answered",
+                   .value = AnsweredShare(outcome),
+                   .limit = scenario.pass.recalls_answered_share,
+                   .at_least = true});
+  }
   report.AddBar({.name = "recovered within",
                  .value = outcome.recovered_seconds,
                  .limit = scenario.pass.recovered_within_seconds,
@@ -81,11 +104,13 @@ void ReportOutcome(const Scenario& scenario, const LoadOutcome& outcome, Report&
   row("recall", outcome.recall);
   report.Table(rows);
   for (const auto& [code, count] : outcome.ended) report.Line(fmt::format("{} calls ended {}", count, CodeName(code)));
-  for (const std::string& fault : {verdict.first_fault, outcome.first_contradiction, outcome.first_refusal}) {
+  for (const std::string& fault : {outcome.death, outcome.unverified, outcome.left_behind, verdict.first_fault, outcome.first_contradiction, outcome.first_refusal}) {
     if (!fault.empty()) report.Line(fault);
   }
 
   report.Put("scenario", scenario.name);
+  report.Put("daemon/stayed_up", outcome.death.empty());
+  if (!outcome.death.empty()) report.Put("daemon/death", outcome.death);
   report.Put("observations/due", outcome.due);
   report.Put("observations/durable", outcome.durable);
   report.Put("observations/refused", outcome.refused);
@@ -102,6 +127,8 @@ void ReportOutcome(const Scenario& scenario, const LoadOutcome& outcome, Report&
   report.Put("latency/durable", PercentilesToJson(outcome.observe));
   report.Put("latency/recall", PercentilesToJson(outcome.recall));
   report.Put("recalls/due", outcome.recalls_due);
+  report.Put("recalls/answered", outcome.recalls_answered);
+  if (outcome.recalls_due > 0) report.Put("recalls/answered_share", AnsweredShare(outcome));
   report.Put("recalls/not_found", outcome.not_found);
   report.Put("recovered_seconds", outcome.recovered_seconds);
   report.Put("peak_resident_bytes", outcome.peak_bytes);

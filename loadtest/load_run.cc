@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "core/base/mutex.h"
+#include "loadtest/borrowed_daemon.h"
 #include "loadtest/fault_names.h"
 #include "loadtest/load_stream.h"
 #include "loadtest/load_target.h"
@@ -93,21 +94,24 @@ class Run {
     sampler.Stop();
     for (const auto& stream : streams_) stream->Finish();
     recalls.Finish();
+    if (borrowed_ != nullptr) borrowed_->LoadOver();
     ENGRAM_RETURN_IF_ERROR(happened);
+    if (Interrupted()) return absl::CancelledError("the load was interrupted");
     Gather(recalls, sampler, ended);
-    ENGRAM_RETURN_IF_ERROR(Verify());
+    Verify();
+    if (borrowed_ != nullptr) outcome_.left_behind = std::string(borrowed_->GiveBack().message());
     return outcome_;
   }
 
  private:
   absl::Status Open() {
     if (!options_.address.empty()) {
-      target_ = LoadTarget::Attach(options_.address);
+      ENGRAM_RETURN_IF_ERROR(Borrow());
     } else {
       ENGRAM_ASSIGN_OR_RETURN(target_, LoadTarget::Spawn(options_.daemon, scenario_.daemon, options_.settings));
     }
     // Names of their own, so that a daemon that runs on can be loaded twice.
-    prefix_ = options_.address.empty() ? "load" : fmt::format("load-{}", NowNanos());
+    prefix_ = options_.address.empty() ? "load" : fmt::format("engram-load-{}", NowNanos());
     for (uint32_t i = 0; i < scenario_.load.spaces; ++i) {
       v1::CreateSpaceRequest request;
       request.set_name(SpaceOf(i));
@@ -116,9 +120,25 @@ class Run {
       context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
       context.set_wait_for_ready(true);
       v1::Space space;
+      if (borrowed_ != nullptr) borrowed_->Made(SpaceOf(i));
       ENGRAM_RETURN_IF_ERROR(
           FromGrpc(target_->memory().CreateSpace(&context, request, &space), "create space " + SpaceOf(i)));
     }
+    return absl::OkStatus();
+  }
+
+  absl::Status Borrow() {
+    ENGRAM_RETURN_IF_ERROR(CheckForBorrowed(scenario_));
+    borrowed_ = std::make_unique<BorrowedDaemon>(options_.address);
+    ENGRAM_ASSIGN_OR_RETURN(const v1::GetStatusResponse status, borrowed_->Look());
+    ENGRAM_RETURN_IF_ERROR(borrowed_->CheckFaults(scenario_));
+    std::vector<std::string> left_out = scenario_.daemon.set;
+    if (status.profile() != scenario_.daemon.profile) left_out.push_back("profile " + scenario_.daemon.profile);
+    if (!left_out.empty() && options_.warn) {
+      options_.warn(fmt::format("the daemon at {} runs with settings of its own; not applied: {}", options_.address,
+                                fmt::join(left_out, ", ")));
+    }
+    target_ = LoadTarget::Attach(options_.address);
     return absl::OkStatus();
   }
 
@@ -147,6 +167,30 @@ class Run {
     report_.Line(fmt::format("{:7.1f} s  {}", Seconds(NowNanos() - began_), what));
   }
 
+  bool Interrupted() const { return borrowed_ != nullptr && borrowed_->interrupted(); }
+
+  // Nothing is to be waited for any more: the daemon has ended by itself, or we are to end.
+  bool Over() {
+    if (outcome_.death.empty() && target_->own()) Died(target_->EndedByItself());
+    return !outcome_.death.empty() || Interrupted();
+  }
+
+  void Died(const std::string& how) {
+    if (how.empty()) return;
+    outcome_.death = how;
+    Tell(how);
+  }
+
+  // False when it is over before.
+  bool SleepUntil(int64_t instant) {
+    while (!Over()) {
+      const int64_t now = NowNanos();
+      if (now >= instant) return true;
+      SleepUntilNanos(std::min(instant, now + kSamplePeriod));
+    }
+    return false;
+  }
+
   // What the scenario lets happen, each at its instant.
   absl::Status Happen() {
     std::vector<LoadEvent> events = scenario_.events;
@@ -154,12 +198,16 @@ class Run {
                      [](const LoadEvent& a, const LoadEvent& b) { return a.at_seconds < b.at_seconds; });
     calm_ = began_ + Nanos(shape_.RushEnds());
     for (const LoadEvent& event : events) {
-      SleepUntilNanos(began_ + Nanos(event.at_seconds));
-      ENGRAM_RETURN_IF_ERROR(Do(event));
+      if (!SleepUntil(began_ + Nanos(event.at_seconds))) return absl::OkStatus();
+      if (const absl::Status done = Do(event); !done.ok()) {
+        // It may just have ended.
+        if (borrowed_ != nullptr) Died(std::string(borrowed_->StayedUp().message()));
+        return SleepUntil(NowNanos() + 2 * kSamplePeriod) ? done : absl::OkStatus();
+      }
       // A kill and a freeze are over by now.
       calm_ = std::max({calm_, event.kind == LoadEvent::Kind::kFault ? began_ + Nanos(event.ends()) : NowNanos()});
     }
-    SleepUntilNanos(began_ + Nanos(shape_.seconds()));
+    SleepUntil(began_ + Nanos(shape_.seconds()));
     return absl::OkStatus();
   }
 
@@ -168,32 +216,36 @@ class Run {
     switch (event.kind) {
       case LoadEvent::Kind::kFault:
         Tell(fmt::format("fault {}", NameOf(event.fault.kind())));
+        if (borrowed_ != nullptr) borrowed_->Broke();
         return target_->Inject(event.fault);
       case LoadEvent::Kind::kFreeze:
         Tell("the daemon stands still");
         ENGRAM_RETURN_IF_ERROR(target_->Freeze());
-        SleepUntilNanos(until);
+        SleepUntil(until);
         Tell("it goes on");
         return target_->Thaw();
       case LoadEvent::Kind::kKill: {
         Tell("the daemon is killed");
         ENGRAM_RETURN_IF_ERROR(target_->Kill());
         SleepUntilNanos(until);
-        ENGRAM_RETURN_IF_ERROR(target_->Restart());
-        Tell("it serves again");
+        if (const absl::Status started = target_->Restart(); !started.ok()) {
+          Died(fmt::format("killed and not started again: {}", std::string(started.message())));
+        } else {
+          Tell("it serves again");
+        }
         return absl::OkStatus();
       }
     }
     return absl::OkStatus();
   }
 
-  void AwaitCompletion() const {
+  void AwaitCompletion() {
     const int64_t give_up = std::max(calm_, began_ + Nanos(shape_.seconds())) +
                             Nanos(scenario_.pass.recovered_within_seconds + kGraceSeconds);
     const auto complete = [](const auto& stream) { return stream->Complete(); };
     int64_t progressed = NowNanos();
     uint64_t durable = 0;
-    while (NowNanos() < give_up && !std::all_of(streams_.begin(), streams_.end(), complete)) {
+    while (!Over() && NowNanos() < give_up && !std::all_of(streams_.begin(), streams_.end(), complete)) {
       SleepUntilNanos(NowNanos() + kSamplePeriod / 10);
       uint64_t now_durable = 0;
       for (const auto& stream : streams_) now_durable += stream->durable();
@@ -205,7 +257,7 @@ class Run {
   }
 
   void Gather(const RecallLoad& recalls, const Sampler& sampler, int64_t ended) {
-    outcome_.seconds = Seconds(ended - began_);
+    outcome_.seconds = std::max(Seconds(ended - began_), 1e-3);
     for (const auto& stream : streams_) {
       const AckLedger::Reading ledger = stream->ledger().Read();
       outcome_.due += stream->due();
@@ -221,6 +273,7 @@ class Run {
     }
     outcome_.recall = recalls.latency();
     outcome_.recalls_due = recalls.due();
+    outcome_.recalls_answered = recalls.answered();
     outcome_.not_found = recalls.not_found();
     for (const auto& [code, count] : recalls.ended_by_code()) outcome_.ended[code] += count;
     for (const auto& [code, count] : outcome_.ended) outcome_.ungraceful += IsGraceful(code) ? 0 : count;
@@ -231,8 +284,18 @@ class Run {
                                      : std::numeric_limits<double>::quiet_NaN();
   }
 
-  absl::Status Verify() {
-    if (scenario_.pass.verify_after_kill) {
+  // Also of a daemon that has ended: what it had acknowledged has to be there when it is started again.
+  void Verify() {
+    if (borrowed_ != nullptr && outcome_.death.empty()) Died(std::string(borrowed_->StayedUp().message()));
+    const absl::Status asked = AskWhatItHas();
+    if (asked.ok()) return;
+    outcome_.unverified = std::string(asked.message());
+    if (outcome_.death.empty()) Died(target_->EndedByItself());
+  }
+
+  absl::Status AskWhatItHas() {
+    const bool again = target_->own() && (scenario_.pass.verify_after_kill || !target_->Runs());
+    if (again) {
       Tell("killed and started again, to be asked what it has");
       ENGRAM_RETURN_IF_ERROR(target_->Kill());
       ENGRAM_RETURN_IF_ERROR(target_->Restart());
@@ -252,6 +315,7 @@ class Run {
   const MadeObservations made_;
   std::string prefix_;
   std::unique_ptr<LoadTarget> target_;
+  std::unique_ptr<BorrowedDaemon> borrowed_;  // Null: the target is a daemon of our own.
   std::vector<std::unique_ptr<LoadStream>> streams_;
   int64_t began_ = 0;
   int64_t calm_ = 0;  // From when on nothing of the scenario disturbs the daemon any more.

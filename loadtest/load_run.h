@@ -2,11 +2,13 @@
 //
 // Threads:   RunScenario on the main thread; streams, recalls and one that samples are threads of its own while it runs.
 // Blocking:  for the scenario's time, what is left over, at most its recovery and a minute, and the reading back.
-// Errors:    what kept it from being run. What the daemon did wrong is in the outcome.
+// Errors:    what kept it from being run; CANCELLED by an interrupt, of a daemon that runs for others as well. What the
+//            daemon did wrong, its own end among it, is in the outcome.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -25,6 +27,8 @@ struct LoadRunOptions {
   std::filesystem::path daemon;
   std::vector<std::string> settings;
   uint64_t seed = 1;
+  // Told what of the scenario is left out. May be empty.
+  std::function<void(const std::string&)> warn;
 };
 
 struct LoadOutcome {
@@ -37,6 +41,7 @@ struct LoadOutcome {
   Histogram observe;       // Nanoseconds from due to durable, slow readers left out.
   Histogram recall;        // ... to the answer.
   uint64_t recalls_due = 0;
+  uint64_t recalls_answered = 0;
   uint64_t not_found = 0;  // Recalls by the id of something durable.
   // Of streams and recalls, by code; the graceful ones are among them.
   std::map<int, uint64_t> ended;
@@ -48,6 +53,12 @@ struct LoadOutcome {
   std::string first_contradiction;
   std::string first_refusal;
   LedgerVerdict verdict;
+  // How the daemon ended by itself; empty: it did not.
+  std::string death;
+  // Why it could not be asked what it has afterwards; empty: it was, and `verdict` says what came of it.
+  std::string unverified;
+  // What could not be taken out of a daemon that runs on; empty: nothing.
+  std::string left_behind;
 };
 
 absl::StatusOr<LoadOutcome> RunScenario(const Scenario& scenario, const LoadRunOptions& options, Report& report);

@@ -15,6 +15,8 @@ namespace engram {
 namespace {
 
 constexpr std::chrono::seconds kReady{120}, kCall{30};
+// What a daemon ends with whose disk failed.
+constexpr int kDiskFailed = 74;
 
 }  // namespace
 
@@ -65,6 +67,7 @@ absl::Status LoadTarget::Restart() {
   if (directory_ == nullptr) return absl::FailedPreconditionError("only a daemon of one's own can be started again");
   ENGRAM_ASSIGN_OR_RETURN(child_, StartChild(options_));
   pid_.store(child_->pid());
+  disk_broken_ = false;
   // What is left of an old connection fails the first call after it.
   Connect();
   return absl::OkStatus();
@@ -76,6 +79,11 @@ absl::Status LoadTarget::Kill() {
   // That it had ended by itself is what a broken disk makes it do.
   child_->Kill().IgnoreError();
   return absl::OkStatus();
+}
+
+std::string LoadTarget::EndedByItself() const {
+  const std::optional<Child::End> end = child_ == nullptr ? std::nullopt : child_->EndedByItself();
+  return !end || (disk_broken_ && end->exit_code == kDiskFailed) ? "" : end->how;
 }
 
 absl::Status LoadTarget::Signal(int signal) {
@@ -90,9 +98,10 @@ absl::Status LoadTarget::Thaw() { return Signal(SIGCONT); }
 absl::Status LoadTarget::Inject(const v1::InjectFaultRequest& fault) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kCall);
-  context.set_wait_for_ready(true);
   v1::InjectFaultResponse response;
-  return FromGrpc(admin_->InjectFault(&context, fault, &response), "inject a fault");
+  ENGRAM_RETURN_IF_ERROR(FromGrpc(admin_->InjectFault(&context, fault, &response), "inject a fault"));
+  disk_broken_ = disk_broken_ || fault.kind() == v1::FaultKind::BROKEN_DISK;
+  return absl::OkStatus();
 }
 
 uint64_t LoadTarget::ResidentBytes() {

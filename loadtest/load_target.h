@@ -1,7 +1,8 @@
 // The daemon under load: one that is spawned, killed, frozen and started again at the same address, or one that runs
 // already.
 //
-// Threads:   Spawn, Kill, Restart and the destructor on the main thread (loadtest/spawn.h); the rest on any.
+// Threads:   Spawn, Kill, Restart, Inject, EndedByItself and the destructor on the main thread (loadtest/spawn.h); the
+//            rest on any.
 // Ownership: a spawned daemon ends, and its directory goes, with the target. Blocking: Spawn and Restart until it serves.
 // Errors:    of spawning and of calls; FAILED_PRECONDITION for what can be done only to a daemon of one's own.
 #pragma once
@@ -36,6 +37,10 @@ class LoadTarget {
   // SIGKILL; also when it has ended by itself.
   absl::Status Kill();
   absl::Status Restart();
+  // How a daemon of one's own ended, when nothing here made it; empty while it runs, and of one that was there already. A
+  // broken disk makes it end with 74.
+  std::string EndedByItself() const;
+  bool Runs() const { return child_ != nullptr && child_->pid() != 0 && !child_->EndedByItself(); }
   // SIGSTOP, SIGCONT.
   absl::Status Freeze();
   absl::Status Thaw();
@@ -57,6 +62,7 @@ class LoadTarget {
   ChildOptions options_;
   std::unique_ptr<TemporaryDirectory> directory_;
   std::unique_ptr<Child> child_;
+  bool disk_broken_ = false;  // In this life.
   // Atomic: read by whoever samples. 0 while it is not there.
   std::atomic<pid_t> pid_{0};
 };

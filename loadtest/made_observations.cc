@@ -54,7 +54,10 @@ std::string MadeObservations::Difference(uint32_t stream, uint64_t sequence, con
   if (found.content() != sent.content()) return differs("content");
   if (found.embedding_f32() != sent.embedding_f32()) return differs("embedding");
   if (found.tags_size() != sent.tags_size()) return differs("number of tags");
-  if (users_ > 0 && found.tags().at("user") != sent.tags().at("user")) return differs("tag");
+  for (const auto& [key, value] : sent.tags()) {
+    const auto at = found.tags().find(key);
+    if (at == found.tags().end() || at->second != value) return differs("tag");
+  }
   return "";
 }
 

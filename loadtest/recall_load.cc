@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "loadtest/observe_client.h"
 #include "loadtest/pacing.h"
@@ -35,15 +36,26 @@ void RecallLoad::Start() {
   }
 }
 
+int64_t RecallLoad::DueAt(uint64_t number) const {
+  return began_ + static_cast<int64_t>(static_cast<double>(number + 1) / plan_.per_second * kNanosPerSecond);
+}
+
 void RecallLoad::Finish() {
+  if (std::exchange(finished_, true)) return;
+  const int64_t now = NowNanos();
+  while (due_ < count_ && DueAt(due_) <= now) ++due_;
   for (const auto& caller : callers_) caller->thread.request_stop();
   for (const auto& caller : callers_) {
     caller->thread.join();
     latency_.Merge(caller->latency);
     for (const auto& [code, count] : caller->ended) ended_[code] += count;
+    answered_ += caller->answered;
     not_found_ += caller->not_found;
+    if (caller->unsent && *caller->unsent < due_) latency_.Record(now - DueAt(*caller->unsent));
   }
   callers_.clear();
+  // Taken by nobody: all callers were still waiting for earlier ones.
+  for (uint64_t number = next_.load(); number < due_; ++number) latency_.Record(now - DueAt(number));
 }
 
 v1::RecallRequest RecallLoad::Request(uint64_t number) const {
@@ -82,24 +94,29 @@ void RecallLoad::Run(Caller& caller, const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const uint64_t number = next_.fetch_add(1, std::memory_order_relaxed);
     if (number >= count_) return;
-    const int64_t due =
-        began_ + static_cast<int64_t>(static_cast<double>(number + 1) / plan_.per_second * kNanosPerSecond);
+    const int64_t due = DueAt(number);
     for (int64_t now = NowNanos(); now < due && !stop.stop_requested(); now = NowNanos()) {
       SleepUntilNanos(std::min(due, now + kLookUp));
     }
-    if (stop.stop_requested()) return;
+    if (stop.stop_requested()) {
+      caller.unsent = number;
+      return;
+    }
     const v1::RecallRequest request = Request(number);
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kPatience);
     context.set_wait_for_ready(true);
     v1::RecallResponse response;
     const int code = stub_->Recall(&context, request, &response).error_code();
-    if (code == grpc::StatusCode::NOT_FOUND && request.cue_case() == v1::RecallRequest::kId) {
-      ++caller.not_found;
-    } else if (code != grpc::StatusCode::OK) {
+    const bool not_found = code == grpc::StatusCode::NOT_FOUND && request.cue_case() == v1::RecallRequest::kId;
+    const bool answered = code == grpc::StatusCode::OK || not_found;
+    if (not_found) ++caller.not_found;
+    if (answered) {
+      ++caller.answered;
+    } else {
       ++caller.ended[code];
     }
-    caller.latency.Record(NowNanos() - due);
+    if (answered || code == grpc::StatusCode::DEADLINE_EXCEEDED) caller.latency.Record(NowNanos() - due);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,23 +31,29 @@ class RecallLoad {
   void Start();
   void Finish();
 
-  // After Finish. Answered ones, and those that ended with their deadline.
+  // After Finish. Of those that were answered, ended with their deadline, or were due and never sent: until then they had
+  // waited. A refusal is quick, and says nothing of how long an answer takes.
   const Histogram& latency() const { return latency_; }
   const std::map<int, uint64_t>& ended_by_code() const { return ended_; }
-  uint64_t due() const { return count_; }
-  // By id of something durable, and it was not found.
+  // By the time of Finish.
+  uint64_t due() const { return due_; }
+  uint64_t answered() const { return answered_; }
+  // By id of something durable, and it was not found: answered, and wrong.
   uint64_t not_found() const { return not_found_; }
 
  private:
   struct Caller {
     Histogram latency;
     std::map<int, uint64_t> ended;
+    uint64_t answered = 0;
     uint64_t not_found = 0;
+    std::optional<uint64_t> unsent;  // Taken, and not sent before the end.
     std::jthread thread;
   };
 
   void Run(Caller& caller, const std::stop_token& stop);
   v1::RecallRequest Request(uint64_t number) const;
+  int64_t DueAt(uint64_t number) const;
 
   const Scenario::Recalls plan_;
   const uint64_t seed_;
@@ -59,8 +66,11 @@ class RecallLoad {
   std::atomic<uint64_t> next_{0};  // Relaxed: each number is taken once.
 
   std::vector<std::unique_ptr<Caller>> callers_;
+  bool finished_ = false;
   Histogram latency_;
   std::map<int, uint64_t> ended_;
+  uint64_t due_ = 0;
+  uint64_t answered_ = 0;
   uint64_t not_found_ = 0;
 };
 

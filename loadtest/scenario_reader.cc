@@ -4,6 +4,7 @@
 #include <charconv>
 #include <fstream>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <sstream>
 
@@ -48,6 +49,14 @@ class Section {
   }
   void Count(const char* key, uint32_t* out, double least, double most) {
     Number(key, kPlain, least, most, [out](double v) { *out = static_cast<uint32_t>(v); });
+  }
+  struct Whole {
+    const char* key;
+    uint32_t* out;
+    double least, most;
+  };
+  void Counts(std::initializer_list<Whole> keys) {
+    for (const Whole& whole : keys) Count(whole.key, whole.out, whole.least, whole.most);
   }
   void Plain(const char* key, double* out, double most) { Number(key, kPlain, 0, most, [out](double v) { *out = v; }); }
   void Plain(const char* key, std::optional<double>* out) { Number(key, kPlain, 0, 1e9, [out](double v) { *out = v; }); }
@@ -192,14 +201,14 @@ absl::StatusOr<Scenario> FromTree(const YAML::Node& file, bool brief) {
   load.Each("shape", [&](const YAML::Node& entry, const std::string& where) {
     return ReadPhase(entry, where, &scenario.load.shape);
   });
-  load.Count("spaces", &scenario.load.spaces, 1, 1000);
+  load.Counts({{"spaces", &scenario.load.spaces, 1, 1000},
+               {"streams_per_space", &scenario.load.streams_per_space, 1, 64},
+               {"dimension", &scenario.load.dimension, 1, 4096},
+               {"content_bytes", &scenario.load.content_bytes, 0, 65536},
+               {"batch", &scenario.load.batch, 1, 4096},
+               {"users", &scenario.load.users, 0, 1e9},
+               {"slow_readers", &scenario.load.slow_readers, 0, 1000}});
   load.Plain("zipf", &scenario.load.zipf, 5);
-  load.Count("streams_per_space", &scenario.load.streams_per_space, 1, 64);
-  load.Count("dimension", &scenario.load.dimension, 1, 4096);
-  load.Count("content_bytes", &scenario.load.content_bytes, 0, 65536);
-  load.Count("batch", &scenario.load.batch, 1, 4096);
-  load.Count("users", &scenario.load.users, 0, 1e9);
-  load.Count("slow_readers", &scenario.load.slow_readers, 0, 1000);
   load.Seconds("slow_every", &scenario.load.slow_every_seconds);
   load.Seconds("reconnect_every", &scenario.load.reconnect_every_seconds);
   ENGRAM_RETURN_IF_ERROR(load.Done());
@@ -207,12 +216,12 @@ absl::StatusOr<Scenario> FromTree(const YAML::Node& file, bool brief) {
 
   Section recalls(root["recalls"], "recalls");
   recalls.Plain("rate", &scenario.recalls.per_second, 1e6);
-  recalls.Count("callers", &scenario.recalls.callers, 1, 256);
-  recalls.Count("k", &scenario.recalls.k, 1, 1000);
-  recalls.Count("by_vector", &scenario.recalls.by_vector, 0, 1000);
-  recalls.Count("by_id", &scenario.recalls.by_id, 0, 1000);
-  recalls.Count("exact", &scenario.recalls.exact, 0, 1000);
-  recalls.Count("by_user", &scenario.recalls.by_user, 0, 1000);
+  recalls.Counts({{"callers", &scenario.recalls.callers, 1, 256},
+                  {"k", &scenario.recalls.k, 1, 1000},
+                  {"by_vector", &scenario.recalls.by_vector, 0, 1000},
+                  {"by_id", &scenario.recalls.by_id, 0, 1000},
+                  {"exact", &scenario.recalls.exact, 0, 1000},
+                  {"by_user", &scenario.recalls.by_user, 0, 1000}});
   ENGRAM_RETURN_IF_ERROR(recalls.Done());
 
   top.Each("events", [&](const YAML::Node& entry, const std::string& where) {
@@ -223,6 +232,7 @@ absl::StatusOr<Scenario> FromTree(const YAML::Node& file, bool brief) {
   pass.Seconds("recovered_within", &scenario.pass.recovered_within_seconds);
   pass.Seconds("recall_p99", &scenario.pass.recall_p99_seconds);
   pass.Seconds("observe_p99", &scenario.pass.observe_p99_seconds);
+  pass.Plain("recalls_answered", &scenario.pass.recalls_answered_share, 1);
   pass.Bytes("memory", &scenario.pass.memory_bytes);
   pass.Plain("rate", &scenario.pass.observations_per_second);
   pass.Flag("may_fall_behind", &scenario.pass.may_fall_behind);

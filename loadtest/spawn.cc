@@ -31,6 +31,7 @@ struct Leftovers {
   Mutex mu;
   std::set<pid_t> children ABSL_GUARDED_BY(mu);
   std::set<fs::path> directories ABSL_GUARDED_BY(mu);
+  std::set<const std::function<void()>*> calls ABSL_GUARDED_BY(mu);
 };
 Leftovers& TheLeftovers() {
   static auto* leftovers = new Leftovers;
@@ -88,6 +89,7 @@ void CleanUpOnInterrupt() {
     }
     Leftovers& leftovers = TheLeftovers();
     MutexLock lock(leftovers.mu);
+    for (const std::function<void()>* call : leftovers.calls) (*call)();
     for (const pid_t child : leftovers.children) kill(child, SIGTERM);
     for (const pid_t child : leftovers.children) {
       int ignored;
@@ -99,6 +101,16 @@ void CleanUpOnInterrupt() {
     }
     _exit(128 + received);
   }).detach();
+}
+
+AtInterrupt::AtInterrupt(std::function<void()> call) : call_(std::move(call)) {
+  MutexLock lock(TheLeftovers().mu);
+  TheLeftovers().calls.insert(&call_);
+}
+
+AtInterrupt::~AtInterrupt() {
+  MutexLock lock(TheLeftovers().mu);
+  TheLeftovers().calls.erase(&call_);
 }
 
 TemporaryDirectory::TemporaryDirectory(fs::path path) : path_(std::move(path)) {
@@ -215,6 +227,17 @@ absl::Status Child::AwaitReady() {
 std::string Child::Ready(const std::string& key) const {
   const auto found = ready_.find(key);
   return found == ready_.end() ? "" : found->second;
+}
+
+std::optional<Child::End> Child::EndedByItself() const {
+  siginfo_t info{};
+  // Left to be waited for by Stop or Kill.
+  if (pid_ == 0 || waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) {
+    return std::nullopt;
+  }
+  const std::string name = fmt::format("{} (pid {})", options_.program.filename().string(), pid_);
+  if (info.si_code != CLD_EXITED) return End{-1, fmt::format("{} ended by signal {}\n{}", name, info.si_status, LogTail())};
+  return End{info.si_status, fmt::format("{} ended with {}\n{}", name, info.si_status, LogTail())};
 }
 
 double Child::CpuSeconds() const {

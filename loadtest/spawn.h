@@ -13,8 +13,10 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +28,19 @@ namespace engram {
 // Must be the first thing a main does, before any thread: SIGINT and SIGTERM from then on end all children, remove all
 // temporary directories and end the process with 128 + the signal.
 void CleanUpOnInterrupt();
+
+// Called by an interrupt (of CleanUpOnInterrupt) while it lives, on a thread of its own, before children are ended. What
+// it does has to have an end; its destructor waits for it.
+class AtInterrupt {
+ public:
+  explicit AtInterrupt(std::function<void()> call);
+  ~AtInterrupt();
+  AtInterrupt(const AtInterrupt&) = delete;
+  AtInterrupt& operator=(const AtInterrupt&) = delete;
+
+ private:
+  const std::function<void()> call_;
+};
 
 class TemporaryDirectory {
  public:
@@ -65,6 +80,14 @@ class Child {
   int64_t started() const { return started_; }
   // A word of the ready line, or empty.
   std::string Ready(const std::string& key) const;
+
+  // How it ended, in words, and with which exit code (-1: by a signal), when it has by itself; nullopt while it runs, and
+  // once it was stopped or killed from here.
+  struct End {
+    int exit_code = 0;
+    std::string how;
+  };
+  std::optional<End> EndedByItself() const;
 
   // Processor time of all its threads so far, ended ones included. 0 once it has ended.
   double CpuSeconds() const;

@@ -31,6 +31,7 @@ AdminService::AdminService(Deps deps)
     : deps_(std::move(deps)),
       started_(deps_.clock->Now()),
       started_at_us_(deps_.clock->WallMicros()),
+      machine_(ThisMachine()),
       calls_("admin calls", "their limit", kMostCalls) {}
 
 void AdminService::SetAddresses(std::string grpc_address, std::string metrics_address) {
@@ -79,6 +80,14 @@ grpc::Status AdminService::GetStatus(grpc::ServerContext*, const v1::GetStatusRe
 
   Encode(load.observe, response->mutable_observe_latency());
   Encode(load.recall, response->mutable_recall_latency());
+
+  response->mutable_build()->set_commit(deps_.build.commit);
+  response->mutable_build()->set_flags(deps_.build.flags);
+  response->mutable_machine()->set_name(machine_.name);
+  response->mutable_machine()->set_system(machine_.system);
+  response->mutable_machine()->set_cpu(machine_.cpu);
+  response->mutable_machine()->set_cores(machine_.cores);
+  response->mutable_machine()->set_memory_bytes(machine_.memory_bytes);
 
   MutexLock lock(mu_);
   response->set_grpc_address(grpc_address_);
@@ -178,6 +187,10 @@ grpc::Status AdminService::InjectFault(grpc::ServerContext*, const v1::InjectFau
   }
   if (request->kind() < 0 || request->kind() >= kFaultKinds) {
     return {grpc::StatusCode::INVALID_ARGUMENT, fmt::format("kind {} is none", static_cast<int>(request->kind()))};
+  }
+  // It has to come to its end; what is in force may be ended.
+  if (request->kind() != v1::FaultKind::HEAL && deps_.engine->ReadStatus().draining) {
+    return {grpc::StatusCode::UNAVAILABLE, "the daemon is draining: faults can only be healed"};
   }
   LogWarning(fmt::format("injecting {}: count {}, delay {} us, shift {} us, {} bytes, for {} us",
                          v1::FaultKind_Name(request->kind()), request->count(), request->delay_us(),

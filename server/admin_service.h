@@ -13,7 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "core/base/build.h"
 #include "core/base/clock.h"
+#include "core/base/machine.h"
 #include "core/engine.h"
 #include "engram/v1/admin_service.grpc.pb.h"
 #include "server/call_slots.h"
@@ -52,6 +54,7 @@ class AdminService final : public v1::AdminService::Service {
     std::function<absl::StatusOr<Token>()> checkpoint;
     // Null: the daemon does not let itself be broken.
     InjectedFaults* faults;
+    Build build;
   };
 
   explicit AdminService(Deps deps);
@@ -79,6 +82,7 @@ class AdminService final : public v1::AdminService::Service {
   const Deps deps_;
   const MonotonicTime started_;
   const int64_t started_at_us_;
+  const Machine machine_;
 
   // Calls may come between the listening and SetAddresses.
   Mutex mu_;

@@ -170,7 +170,8 @@ absl::Status Daemon::Listen() {
       .recovered = [this] { return storage_ ? storage_->recovered() : 1.0; },
       .snapshot = SnapshotOf(storage_.get()),
       .checkpoint = CheckpointOf(storage_.get(), engine_.get()),
-      .faults = faults_.get()});
+      .faults = faults_.get(),
+      .build = options_.build});
 
   const std::vector<std::string> wanted = SplitAddresses(options_.settings.server_address);
   for (const std::string& address : wanted) ENGRAM_RETURN_IF_ERROR(CheckFree(address));
@@ -219,7 +220,7 @@ Daemon::Leftovers Daemon::Stop(Duration bound) {
   if (!server_) return {};
   server_->GetHealthCheckService()->SetServingStatus(false);
   // What a fault holds up could not be finished.
-  if (faults_) faults_->Heal();
+  if (faults_) faults_->Close();
   if (storage_) storage_->RequestStop();
   memory_service_->StopTakingStreams();
   engine_->StopAdmitting();

@@ -42,6 +42,8 @@ class Daemon {
     Settings settings;
     // Reads the configuration anew, for a reload. Null: a reload is FAILED_PRECONDITION.
     std::function<LoadResult()> load;
+    // Told to whoever asks for the status.
+    Build build;
   };
 
   // What was left when Stop returned.

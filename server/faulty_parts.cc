@@ -35,6 +35,7 @@ absl::StatusOr<DiskSpace> TroubledDirectory::Space() {
 }
 
 absl::StatusOr<uint64_t> CrashingJournal::Append(const JournalRecord& record, std::unique_ptr<PendingCommit> pending) {
+  faults_->DelayAppend();
   if (record.observations.size() > 1 && faults_->TakeCrash()) throw std::runtime_error("a fault was injected");
   return journal_->Append(record, std::move(pending));
 }

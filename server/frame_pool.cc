@@ -22,6 +22,7 @@ std::unique_ptr<FramePool::Frame> FramePool::Take(size_t size) {
   }
   const bool reused = buffer != nullptr;
   counters_->Add(reused ? MetricId::kPoolReuses : MetricId::kPoolFallbacks);
+  counters_->Add(MetricId::kPoolBytes, size);
   if (!buffer) buffer.reset(new char[size_class == kUnpooled ? size : kSmallest << size_class]);
   return std::make_unique<Frame>(this, std::move(buffer), size_class, size, reused);
 }

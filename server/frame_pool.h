@@ -48,7 +48,8 @@ class FramePool {
     std::deque<std::string> texts_;
   };
 
-  // Counts into engram_pool_reuses_total and engram_pool_fallbacks_total of `counters`.
+  // Counts into engram_pool_reuses_total, engram_pool_fallbacks_total and, of what is about to be copied into a frame,
+  // engram_pool_copied_bytes_total of `counters`.
   FramePool(size_t most_retained, Series* counters);
 
   // A frame of `size` bytes, not initialised.

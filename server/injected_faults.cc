@@ -8,12 +8,16 @@
 #include <cstring>
 #include <limits>
 
+#include "core/base/memory_limit.h"
 #include "server/faulty_parts.h"
 
 namespace engram {
 namespace {
 
 constexpr int64_t kUntilHealed = std::numeric_limits<int64_t>::max();
+// Far from what overflows when an instant is added, and far beyond what anybody waits for.
+constexpr Duration kMostDuration = std::chrono::hours(30 * 24), kMostDelay = std::chrono::hours(1),
+                   kMostShift = std::chrono::hours(100 * 366 * 24);
 
 MonotonicTime InstantOf(int64_t until) {
   return until == kUntilHealed ? MonotonicTime::max() : MonotonicTime(std::chrono::nanoseconds(until));
@@ -63,7 +67,18 @@ bool InjectedFaults::InForce(const std::atomic<int64_t>& until) const {
 
 absl::Status InjectedFaults::Check(const FaultOrder& order) const {
   const auto needs = [](const char* what) { return absl::InvalidArgumentError(fmt::format("{} is 0", what)); };
-  if (order.duration.count() < 0) return absl::InvalidArgumentError("duration_us is below 0");
+  const auto beyond = [](const char* what, int64_t is, int64_t least, int64_t most) {
+    return absl::InvalidArgumentError(fmt::format("{} is {}; allowed: {} to {}", what, is, least, most));
+  };
+  if (order.duration < Duration(0) || order.duration > kMostDuration) {
+    return beyond("duration_us", order.duration.count(), 0, kMostDuration.count());
+  }
+  if (order.delay < Duration(0) || order.delay > kMostDelay) {
+    return beyond("delay_us", order.delay.count(), 0, kMostDelay.count());
+  }
+  if (order.shift < -kMostShift || order.shift > kMostShift) {
+    return beyond("shift_us", order.shift.count(), -kMostShift.count(), kMostShift.count());
+  }
   switch (order.kind) {
     case FaultKind::kStallWorkers:
     case FaultKind::kKillWorkers: {
@@ -78,13 +93,18 @@ absl::Status InjectedFaults::Check(const FaultOrder& order) const {
       if (order.count == 0) return needs("count");
       break;
     case FaultKind::kSlowDisk:
-      if (order.delay.count() <= 0) return absl::InvalidArgumentError("delay_us is not above 0");
-      [[fallthrough]];
+    case FaultKind::kSlowJournal:
+      if (order.delay.count() == 0) return needs("delay_us");
+      break;
     case FaultKind::kFullDisk:
     case FaultKind::kBrokenDisk:
       break;
     case FaultKind::kFillMemory:
-      return order.bytes == 0 ? needs("bytes") : absl::OkStatus();
+      if (order.bytes == 0) return needs("bytes");
+      if (const uint64_t most = MemoryLimit().value_or(order.bytes); order.bytes > most) {
+        return absl::InvalidArgumentError(fmt::format("bytes is {}; allowed: 1 to {}", order.bytes, most));
+      }
+      return absl::OkStatus();
     case FaultKind::kShiftClock:
       return order.shift.count() == 0 ? needs("shift_us") : absl::OkStatus();
     case FaultKind::kHeal:
@@ -100,6 +120,10 @@ absl::Status InjectedFaults::Check(const FaultOrder& order) const {
 
 absl::Status InjectedFaults::Inject(const FaultOrder& order) {
   ENGRAM_RETURN_IF_ERROR(Check(order));
+  MutexLock lock(order_mu_);
+  if (closed_ && order.kind != FaultKind::kHeal) {
+    return absl::UnavailableError("the daemon comes to its end: faults can only be healed");
+  }
   const int64_t until = Until(order.duration);
   switch (order.kind) {
     case FaultKind::kStallWorkers:
@@ -116,6 +140,10 @@ absl::Status InjectedFaults::Inject(const FaultOrder& order) {
     case FaultKind::kSlowDisk:
       delay_us_.store(order.delay.count());
       slow_until_.store(until);
+      break;
+    case FaultKind::kSlowJournal:
+      append_delay_us_.store(order.delay.count());
+      slow_append_until_.store(until);
       break;
     case FaultKind::kFullDisk:
       full_until_.store(until);
@@ -141,7 +169,8 @@ absl::Status InjectedFaults::Inject(const FaultOrder& order) {
 void InjectedFaults::Heal() {
   stalls_left_.store(0);
   crashes_left_.store(0);
-  for (std::atomic<int64_t>* until : {&stall_until_, &slow_until_, &full_until_, &shift_until_}) until->store(kOver);
+  for (std::atomic<int64_t>* until : {&stall_until_, &slow_until_, &full_until_, &shift_until_,
+                                      &slow_append_until_}) until->store(kOver);
   {
     MutexLock lock(mu_);
     ++heals_;
@@ -150,6 +179,14 @@ void InjectedFaults::Heal() {
   }
   MutexLock lock(memory_mu_);
   GiveBackMemory();
+}
+
+void InjectedFaults::Close() {
+  {
+    MutexLock lock(order_mu_);
+    closed_ = true;
+  }
+  Heal();
 }
 
 void InjectedFaults::KillWorkers(uint32_t count, int64_t until) {
@@ -190,11 +227,17 @@ void InjectedFaults::StallIfChosen() {
   if (InForce(stall_until_)) WaitUntil(stall_until_.load(), heals_, heals_);
 }
 
+void InjectedFaults::Delay(const std::atomic<int64_t>& slow_until, const std::atomic<int64_t>& delay_us) {
+  if (!InForce(slow_until)) return;
+  MutexLock lock(mu_);
+  // Read under the mutex, as in StallIfChosen.
+  if (InForce(slow_until)) WaitUntil(Until(Duration(delay_us.load())), heals_, heals_);
+}
+
+void InjectedFaults::DelayAppend() { Delay(slow_append_until_, append_delay_us_); }
+
 absl::Status InjectedFaults::DelaySync(const std::string& path) {
-  if (InForce(slow_until_)) {
-    MutexLock lock(mu_);
-    if (InForce(slow_until_)) WaitUntil(Until(Duration(delay_us_.load())), heals_, heals_);
-  }
+  Delay(slow_until_, delay_us_);
   if (!broken_.load()) return absl::OkStatus();
   return absl::InternalError(fmt::format("fdatasync {}: Input/output error (injected)", path));
 }

@@ -33,8 +33,9 @@ enum class FaultKind : uint8_t {
   kFillMemory,
   kShiftClock,
   kHeal,
+  kSlowJournal,
 };
-inline constexpr int kFaultKinds = 10;
+inline constexpr int kFaultKinds = 11;
 
 // engram.v1.InjectFaultRequest.
 struct FaultOrder {
@@ -52,9 +53,11 @@ class InjectedFaults {
   InjectedFaults(Clock* clock, uint32_t workers);
   ~InjectedFaults();
 
-  absl::Status Inject(const FaultOrder& order) ABSL_LOCKS_EXCLUDED(mu_, memory_mu_);
+  absl::Status Inject(const FaultOrder& order) ABSL_LOCKS_EXCLUDED(mu_, memory_mu_, order_mu_);
   // Ends what is in force; a broken disk stays broken.
   void Heal() ABSL_LOCKS_EXCLUDED(mu_, memory_mu_);
+  // Heals, and takes no order any more (UNAVAILABLE) but to heal: the daemon comes to its end.
+  void Close() ABSL_LOCKS_EXCLUDED(mu_, memory_mu_, order_mu_);
 
   // --- What the daemon is built of ---
   Clock* clock() { return shifted_clock_.get(); }
@@ -67,6 +70,8 @@ class InjectedFaults {
   void StallIfChosen() ABSL_LOCKS_EXCLUDED(mu_);
   // Before a sync of a file; its error is what the sync ends with.
   absl::Status DelaySync(const std::string& path) ABSL_LOCKS_EXCLUDED(mu_);
+  // Before a record is appended.
+  void DelayAppend() ABSL_LOCKS_EXCLUDED(mu_);
   bool disk_full() const { return InForce(full_until_); }
   // Takes one of the batches to crash.
   bool TakeCrash();
@@ -78,6 +83,8 @@ class InjectedFaults {
   // A deadline as a number, kept in an atomic; kOver when the fault is not in force.
   int64_t Until(Duration duration) const;
   bool InForce(const std::atomic<int64_t>& until) const;
+  // While slow_until lasts, for `delay_us`.
+  void Delay(const std::atomic<int64_t>& slow_until, const std::atomic<int64_t>& delay_us) ABSL_LOCKS_EXCLUDED(mu_);
   void KillWorkers(uint32_t count, int64_t until) ABSL_LOCKS_EXCLUDED(mu_);
   // Until then, or until the counter has another value.
   void WaitUntil(int64_t until, const uint64_t& counter, uint64_t value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -95,12 +102,18 @@ class InjectedFaults {
   bool has_journal_ = false;
 
   // Atomic: looked at by everything that is wrapped; each by itself.
-  std::atomic<int64_t> stall_until_{kOver}, slow_until_{kOver}, full_until_{kOver}, shift_until_{kOver};
+  std::atomic<int64_t> stall_until_{kOver}, slow_until_{kOver}, full_until_{kOver}, shift_until_{kOver},
+      slow_append_until_{kOver};
   std::atomic<uint32_t> stalls_left_{0};
   std::atomic<uint32_t> crashes_left_{0};
   std::atomic<int64_t> delay_us_{0};
+  std::atomic<int64_t> append_delay_us_{0};
   std::atomic<int64_t> shift_us_{0};
   std::atomic<bool> broken_{false};
+
+  // One order at a time, so that none takes effect behind Close. Held while memory is filled.
+  Mutex order_mu_;
+  bool closed_ ABSL_GUARDED_BY(order_mu_) = false;
 
   Mutex mu_;
   CondVar healed_;

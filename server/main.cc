@@ -250,7 +250,9 @@ int Run(int argc, char** argv) {
         ExitAtOnce(128 + signal);
       }
     });
-    started = Daemon::Start({.settings = loaded.settings, .load = [&] { return LoadConfig(arguments.load); }});
+    started = Daemon::Start({.settings = loaded.settings,
+                             .load = [&] { return LoadConfig(arguments.load); },
+                             .build = ThisBuild()});
     pthread_kill(watcher.native_handle(), kDrained);
   }
   if (!started.ok()) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "clients/cli/bench_load.h"
 #include "clients/cli/bench_request.h"
 #include "clients/cli/session.h"
 #include "loadtest/measure/bench_html.h"
@@ -45,10 +46,16 @@ ExitCode Conclude(Session& session, const BenchOptions& options, const BenchDocu
     session.Print(text);
   } else if (const absl::Status written = WriteWhole(options.report, text); !written.ok()) {
     session.Warn(std::string(written.message()));
-    return kInputOutput;
+    return kCannotCreate;
   }
-  const Json* regressed = document.Find("comparison.regressed");
-  return regressed != nullptr && regressed->get<bool>() ? kRegressed : kOk;
+  const auto found = [&](const char* path) {
+    const Json* flag = document.Find(path);
+    return flag != nullptr && flag->get<bool>();
+  };
+  if (found("comparison.regressed")) return kRegressed;
+  if (!found("comparison.incomparable")) return kOk;
+  session.Warn("the machines differ too much to compare all figures: see comparison.machine, or use --against");
+  return kIncomparable;
 }
 
 absl::StatusOr<BenchRequest> RequestOf(Session& session, const BenchOptions& options) {
@@ -68,12 +75,21 @@ absl::StatusOr<BenchRequest> RequestOf(Session& session, const BenchOptions& opt
 
 }  // namespace
 
-ExitCode RunBenchCommand(Session& session, const BenchOptions& options) {
+ExitCode RunBenchCommand(Session& session, const BenchOptions& given) {
+  BenchOptions options = given;
   std::optional<BenchDocument> base;
   if (!options.compare.empty()) {
     absl::StatusOr<BenchDocument> stored = ReadReport(kBenchDirectory, options.compare);
     if (!stored.ok()) return session.FailInput(stored.status());
     base = *std::move(stored);
+    const absl::Status taken = TakeLoadOf(*base, options.compare, options);
+    if (!taken.ok()) return session.FailInput(taken);
+  }
+  // Minutes later would be too late to say so.
+  const absl::Status writable = options.report.empty() ? absl::OkStatus() : CheckWritable(options.report);
+  if (!writable.ok()) {
+    session.Warn(std::string(writable.message()));
+    return kCannotCreate;
   }
   const auto compare = [&](BenchDocument& document) {
     if (!base.has_value()) return;
@@ -91,7 +107,7 @@ ExitCode RunBenchCommand(Session& session, const BenchOptions& options) {
 
   CleanUpOnInterrupt();
   absl::StatusOr<BenchRequest> request = RequestOf(session, options);
-  if (!request.ok()) return session.Fail(request.status());
+  if (!request.ok()) return session.FailInput(request.status());
   Json in_force;
   if (!options.measured.running) {
     absl::StatusOr<Json> settings =
@@ -99,8 +115,6 @@ ExitCode RunBenchCommand(Session& session, const BenchOptions& options) {
     if (!settings.ok()) return session.Fail(settings.status());
     in_force = *std::move(settings);
   }
-  // The same load as before, or the latencies would not compare.
-  if (base.has_value() && options.rate == 0) request->plan.rate = base->Number("config.arguments.rate").value_or(0);
   absl::StatusOr<BenchResult> result = RunBench(*request);
   if (!result.ok()) return session.Fail(result.status());
   BenchDocument& document = result->document;

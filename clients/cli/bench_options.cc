@@ -4,11 +4,12 @@
 
 #include <cstdlib>
 
+#include "loadtest/measure/bench_store.h"
+
 namespace engram {
 namespace {
 
-constexpr uint32_t kMostBatch = 4096, kMostStreams = 32, kMostDimension = 16384;
-constexpr uint64_t kMostPreload = 10'000'000;
+constexpr int64_t kMilli = 1000, kSecond = 1000 * kMilli, kHour = 3600 * kSecond;
 
 // Options that start a daemon, so that none that runs is measured.
 constexpr const char* kStarting[] = {"--profile", "--set", "--engramd"};
@@ -54,7 +55,7 @@ void MeasureOptions::AddMeasured(CLI::App* sub, MeasuredOptions* measured) {
   File(sub->add_option("--storage-dir", measured->storage, "Where its data lies meanwhile (.engram/bench)"))
       ->group("Daemon");
   sub->add_option("--dimension", measured->dimension, "Elements of an embedding")
-      ->check(CLI::Range(2u, kMostDimension).description(""))
+      ->check(CLI::Range(kLeastDimension, kMostDimension).description(""))
       ->type_name("N")
       ->capture_default_str()
       ->group("Load");
@@ -69,7 +70,7 @@ void MeasureOptions::AddMeasured(CLI::App* sub, MeasuredOptions* measured) {
       ->capture_default_str()
       ->group("Load");
   sub->add_option("--preload", measured->preload, "Observations in the space recalled from")
-      ->check(CLI::Range(uint64_t{100}, kMostPreload).description(""))
+      ->check(CLI::Range(kLeastPreload, kMostPreload).description(""))
       ->type_name("N")
       ->capture_default_str()
       ->group("Load");
@@ -85,10 +86,14 @@ void MeasureOptions::AddBench(CLI::App* app) {
   engram bench --stored before --format html --report before.html
 Without --address it starts a daemon, measures and ends it. Reports are kept in .engram/bench/.
 )");
-  Duration(bench_app_, "--duration", &bench_.duration_us, "How long to measure (30s)");
-  Duration(bench_app_, "--warmup", &bench_.warmup_us, "What goes before, unmeasured (5s)");
+  Duration(bench_app_, "--duration", &bench_.duration_us, "How long to measure (30s)",
+           {100 * kMilli, 24 * kHour});
+  Duration(bench_app_, "--warmup", &bench_.warmup_us, "What goes before, unmeasured (5s)",
+           {100 * kMilli, kHour});
   bench_app_->add_option("--baseline", bench_.baseline, "Name the report so")->type_name("NAME");
-  bench_app_->add_option("--compare", bench_.compare, "With this report; exit 3 where it got worse beyond chance")
+  bench_app_
+      ->add_option("--compare", bench_.compare,
+                   "With this report, and its load; exit 3 where it got worse beyond chance, 4 where the machine did")
       ->type_name("NAME|FILE");
   File(bench_app_->add_option("--against", bench_.against, "With this engramd, round by round; exit 3 likewise"));
   Share(bench_app_, "--threshold", &bench_.threshold, "What may change unsaid (5%)");
@@ -98,11 +103,11 @@ Without --address it starts a daemon, measures and ends it. Reports are kept in 
   File(bench_app_->add_option("--report", bench_.report, "Print it into a file"));
   AddMeasured(bench_app_, &bench_.measured);
   bench_app_->add_option("--rate", bench_.rate, "Observations a second of the steady part (a quarter of the burst's)")
-      ->check(CLI::Range(1.0, 1e7).description(""))
+      ->check(CLI::Range(1.0, kMostRate).description(""))
       ->type_name("N")
       ->group("Load");
   bench_app_->add_option("--recalls", bench_.recalls_per_second, "Recalls a second beside it")
-      ->check(CLI::Range(0.0, 1e5).description(""))
+      ->check(CLI::Range(0.0, kMostRecalls).description(""))
       ->type_name("N")
       ->capture_default_str()
       ->group("Load");
@@ -118,6 +123,13 @@ BenchOptions MeasureOptions::TakeBench(const GlobalOptions& global) {
     throw CLI::ValidationError("--address measures a daemon that runs; --profile, --set, --engramd and --against start one");
   }
   bench_.measured.running = !starts && global.address_given;
+  for (const CLI::Option* option : bench_app_->get_options()) {
+    if (option->count() > 0 && !option->get_lnames().empty()) bench_.given.insert("--" + option->get_lnames().front());
+  }
+  if (bench_.given.contains("--baseline")) {
+    const absl::Status named = CheckReportName(bench_.baseline);
+    if (!named.ok()) throw CLI::ValidationError("--baseline", std::string(named.message()));
+  }
   if (!bench_.compare.empty() && !bench_.against.empty()) {
     throw CLI::ValidationError("--compare and --against exclude each other");
   }
@@ -133,9 +145,10 @@ void MeasureOptions::AddTune(CLI::App* app) {
   engram tune --profile high_throughput --dimension 768 --write fast.yaml
 Starts a daemon for each trial: a baseline, one setting at a time, then what helped together.
 )");
-  Duration(tune_app_, "--p99", &tune_.p99_us, "To the durable acknowledgement, at most (10ms)");
+  Duration(tune_app_, "--p99", &tune_.p99_us, "To the durable acknowledgement, at most (10ms)",
+           {10, kHour});
   Count(tune_app_, "--min-throughput", &tune_.min_throughput, "Observations a second, at least (20k)");
-  Duration(tune_app_, "--budget", &tune_.budget_us, "How long to search (5m)");
+  Duration(tune_app_, "--budget", &tune_.budget_us, "How long to search (5m)", {kSecond, 24 * kHour});
   File(tune_app_->add_option("--write", tune_.write, "The configuration file that wins"))->capture_default_str();
   tune_.measured.preload = 2000;
   AddMeasured(tune_app_, &tune_.measured);

@@ -7,6 +7,11 @@
 
 namespace engram {
 
+// What a measured load may be, on the command line and in a stored report.
+inline constexpr uint32_t kMostBatch = 4096, kMostStreams = 32, kLeastDimension = 2, kMostDimension = 16384;
+inline constexpr uint64_t kLeastPreload = 100, kMostPreload = 10'000'000;
+inline constexpr double kMostRate = 1e7, kMostRecalls = 1e5;
+
 // Threads, ownership and errors as OptionKinds.
 class MeasureOptions : protected DataOptions {
  protected:

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -19,6 +20,9 @@ absl::StatusOr<uint64_t> BytesOf(const std::string& text) {
   const auto unit = kUnits.find(std::string(end, text.data() + text.size()));
   if (error != std::errc() || unit == kUnits.end()) {
     return absl::InvalidArgumentError(fmt::format("'{}' is no size: a whole number, with KiB, MiB or GiB", text));
+  }
+  if (number > UINT64_MAX / unit->second) {
+    return absl::InvalidArgumentError(fmt::format("'{}' is more than {} bytes", text, UINT64_MAX));
   }
   return number * unit->second;
 }

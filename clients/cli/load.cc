@@ -12,7 +12,8 @@ ExitCode RunLoad(Session& session, const LoadOptions& options) {
                       .json = session.global().json,
                       .engramd = options.engramd,
                       .settings = options.set,
-                      .seed = options.seed};
+                      .seed = options.seed,
+                      .warn = [&session](const std::string& what) { session.Warn(what); }};
   if (options.running) {
     absl::StatusOr<std::string> target = TargetOf(session.global().address);
     if (!target.ok()) return session.Fail(target.status());

@@ -3,6 +3,12 @@
 #include "loadtest/fault_names.h"
 
 namespace engram {
+namespace {
+
+// As the daemon bounds them.
+constexpr int64_t kHour = 3'600'000'000;
+
+}  // namespace
 
 void LoadCommands::AddLoadCommands(CLI::App* app) {
   load_app_ = Command(app, "load", "Run a load scenario and check that nothing acknowledged is lost",
@@ -33,13 +39,19 @@ Starts a daemon of its own, unless --running. Exits with 0 when everything the s
   Words(fault_app_->add_option("kind", fault_.kind, "What is to break"), FaultNames())->required()->type_name("");
   fault_app_->add_option("--count", fault_.count, "Workers, or batches")->type_name("N");
   fault_app_->add_option("--bytes", fault_.bytes, "Memory to fill")->type_name("SIZE");
-  Duration(fault_app_, "--delay", &fault_.delay_us, "How much longer each sync takes");
-  Duration(fault_app_, "--forward", &fault_.shift_us, "How far the wall clock jumps");
-  Duration(fault_app_, "--for", &fault_.duration_us, "How long it lasts (until `engram fault heal`)");
+  Duration(fault_app_, "--delay", &fault_.delay_us, "How much longer each sync, or each record, takes", {1, kHour});
+  Duration(fault_app_, "--forward", &fault_.shift_us, "How far the wall clock jumps", {1, 100 * 365 * 24 * kHour});
+  Duration(fault_app_, "--for", &fault_.duration_us, "How long it lasts (until `engram fault heal`)",
+           {1, 30 * 24 * kHour});
 }
 
 std::optional<CommandOptions> LoadCommands::TakeLoadCommand() {
-  if (load_app_->parsed()) return load_;
+  if (load_app_->parsed()) {
+    if (load_.running && (!load_.set.empty() || !load_.engramd.empty())) {
+      throw CLI::ValidationError("--running loads a daemon that runs: --set and --engramd are for one that is started");
+    }
+    return load_;
+  }
   if (fault_app_->parsed()) return fault_;
   return std::nullopt;
 }

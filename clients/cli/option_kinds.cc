@@ -50,10 +50,15 @@ CLI::Option* OptionKinds::File(CLI::Option* option) {
   return option->type_name("FILE");
 }
 
-void OptionKinds::Duration(CLI::App* app, const std::string& name, int64_t* micros, const std::string& help) {
-  const auto set = [micros](const std::string& text) {
+void OptionKinds::Duration(CLI::App* app, const std::string& name, int64_t* micros, const std::string& help,
+                           const Span& span) {
+  const auto set = [micros, span](const std::string& text) {
     *micros = ValueOrThrow(ParseDuration(text));
     if (*micros == 0) throw CLI::ValidationError("the duration has to be longer than 0");
+    if (*micros < span.least_us || *micros > span.most_us) {
+      throw CLI::ValidationError(fmt::format("a duration of {}; allowed: {} to {}", FormatDuration(*micros),
+                                             FormatDuration(span.least_us), FormatDuration(span.most_us)));
+    }
   };
   app->add_option_function<std::string>(name, set, help)->type_name("DURATION");
 }

@@ -23,8 +23,16 @@ class OptionKinds {
   void SpaceArgument(CLI::App* sub, std::string* space);
   CLI::Option* Words(CLI::Option* option, const std::vector<std::string>& words);
   CLI::Option* File(CLI::Option* option);
-  // Longer than 0.
-  static void Duration(CLI::App* app, const std::string& name, int64_t* micros, const std::string& help);
+  struct Span {
+    int64_t least_us = 1;
+    int64_t most_us = INT64_MAX;
+  };
+  // Longer than 0, and within `span`.
+  static void Duration(CLI::App* app, const std::string& name, int64_t* micros, const std::string& help,
+                       const Span& span);
+  static void Duration(CLI::App* app, const std::string& name, int64_t* micros, const std::string& help) {
+    Duration(app, name, micros, help, Span());
+  }
   // --tag, --any-tag, --not-tag, --from, --to, --min-confidence: into filter().
   void FilterOptions(CLI::App* sub);
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -156,6 +157,7 @@ struct BenchOptions {
   std::string format = "pretty";
   std::string report;  // A file; empty: standard output.
   bool limits = true;
+  std::set<std::string> given;  // Options that the command line names: what it does not may come from --compare.
 };
 
 struct TuneOptions {

@@ -8,7 +8,6 @@
 #include "loadtest/measure/bench_store.h"
 #include "loadtest/measure/bench_text.h"
 #include "loadtest/measure/daemon_settings.h"
-#include "loadtest/measure/environment.h"
 #include "loadtest/measure/tune.h"
 #include "loadtest/pacing.h"
 #include "loadtest/spawn.h"
@@ -38,13 +37,27 @@ std::string CpuText(double share) { return fmt::format("{:.0f} %", share * 100);
 std::string TableOf(const std::vector<Trial>& trials, const Terminal& terminal) {
   Table table({{"Config"}, {"P50", true}, {"P99", true}, {"Throughput", true}, {"CPU %", true}});
   for (const Trial& trial : trials) {
+    if (!trial.failure.empty()) {
+      table.Add({trial.name, "", "", "refused", ""});
+      continue;
+    }
     table.Add({trial.name, FigureText("_seconds", trial.p50_seconds), FigureText("_seconds", trial.p99_seconds),
                FigureText("", std::round(trial.throughput)), CpuText(trial.cpu_share)});
   }
   return table.Render(terminal);
 }
 
+// The daemon's last word, without the log before it.
+std::string WhyOf(const Trial& trial) {
+  std::string why = trial.failure;
+  why.erase(why.find_last_not_of('\n') + 1);
+  return why.substr(why.rfind('\n') + 1);
+}
+
 Json JsonOf(const Trial& trial, const TuneGoal& goal) {
+  if (!trial.failure.empty()) {
+    return {{"name", trial.name}, {"settings", trial.settings}, {"refused", WhyOf(trial)}, {"meets", false}};
+  }
   return {{"name", trial.name},
           {"settings", trial.settings},
           {"p50_seconds", trial.p50_seconds},
@@ -66,13 +79,12 @@ std::string VerdictText(const TuneResult& result, const TuneGoal& goal) {
 }
 
 // What stands before the settings in the file.
-std::vector<std::string> Evidence(const TuneResult& result, const TuneGoal& goal, const BenchRequest& request) {
-  BenchDocument where;
-  PutEnvironment(request.target.program, where);
+std::vector<std::string> Evidence(const TuneResult& result, const TuneGoal& goal, const BenchRequest& request,
+                                  const BenchDocument& where) {
   std::vector<std::string> lines = {
       fmt::format("Found by `engram tune` at {} on {}, {} cores, {}, commit {}.", where.Text("environment.measured_at"),
-                  where.Text("environment.cpu"), where.Number("environment.cores").value_or(0),
-                  where.Text("environment.build"), where.Text("environment.commit")),
+                  where.Text("environment.daemon.cpu"), where.Number("environment.daemon.cores").value_or(0),
+                  where.Text("environment.daemon.build"), where.Text("environment.daemon.commit")),
       fmt::format("Goal: {}; {}-d, frames of {}, {} streams, seed {}.", GoalText(goal), request.plan.dimension,
                   request.plan.batch_size, request.plan.streams, request.plan.seed),
       VerdictText(result, goal) + ".", ""};
@@ -92,7 +104,8 @@ std::vector<std::string> Evidence(const TuneResult& result, const TuneGoal& goal
   return lines;
 }
 
-TuneMeans MeansOf(Session& session, const BenchRequest& request, const Json& in_force) {
+// `where` becomes the baseline's document: where and of what it was measured.
+TuneMeans MeansOf(Session& session, const BenchRequest& request, const Json& in_force, BenchDocument& where) {
   const auto measured = [&request](const Trial& trial, double seconds) {
     BenchRequest one = request;
     one.plan.seconds = seconds;
@@ -102,9 +115,13 @@ TuneMeans MeansOf(Session& session, const BenchRequest& request, const Json& in_
     return one;
   };
   TuneMeans means;
-  means.measure = [&session, measured](const Trial& named, double seconds) -> absl::StatusOr<Trial> {
+  means.measure = [&session, &where, measured](const Trial& named, double seconds) -> absl::StatusOr<Trial> {
     const absl::StatusOr<BenchResult> result = RunBench(measured(named, seconds));
-    if (!result.ok()) return result.status();
+    if (!result.ok()) {
+      if (session.err().is_terminal) session.Warn(fmt::format("{}: {}", named.name, std::string(result.status().message())));
+      return result.status();
+    }
+    if (named.settings.empty()) where = result->document;
     const Trial trial = TrialOf(named, result->document);
     if (session.err().is_terminal) {
       session.Warn(fmt::format("{}: p99 {}, {} observations/s", trial.name, FigureText("_seconds", trial.p99_seconds),
@@ -129,8 +146,13 @@ TuneMeans MeansOf(Session& session, const BenchRequest& request, const Json& in_
 
 ExitCode RunTuneCommand(Session& session, const TuneOptions& options) {
   CleanUpOnInterrupt();
+  // An hour later would be too late to say so.
+  if (const absl::Status writable = CheckWritable(options.write); !writable.ok()) {
+    session.Warn(std::string(writable.message()));
+    return kCannotCreate;
+  }
   absl::StatusOr<BenchRequest> request = BenchRequestOf(session, options.measured);
-  if (!request.ok()) return session.Fail(request.status());
+  if (!request.ok()) return session.FailInput(request.status());
   TuneGoal goal;
   goal.p99_seconds = static_cast<double>(options.p99_us) / 1e6;
   goal.least_throughput = static_cast<double>(options.min_throughput);
@@ -141,15 +163,21 @@ ExitCode RunTuneCommand(Session& session, const TuneOptions& options) {
   const absl::StatusOr<Json> in_force = SettingsInForce(target.program, target.profile, target.settings);
   if (!in_force.ok()) return session.Fail(in_force.status());
 
-  const absl::StatusOr<TuneResult> result = Tune(goal, MeansOf(session, *request, *in_force));
+  BenchDocument where;
+  const absl::StatusOr<TuneResult> result = Tune(goal, MeansOf(session, *request, *in_force, where));
   if (!result.ok()) return session.Fail(result.status());
   std::vector<std::string> settings = target.settings;
   settings.insert(settings.end(), result->winner.settings.begin(), result->winner.settings.end());
-  const std::string config = RenderConfig(target.profile, settings, Evidence(*result, goal, *request));
+  const std::string config = RenderConfig(target.profile, settings, Evidence(*result, goal, *request, where));
   if (const absl::Status written = WriteWhole(options.write, config); !written.ok()) {
     session.Warn(std::string(written.message()));
-    return kInputOutput;
+    return kCannotCreate;
   }
+  for (const Trial& trial : result->trials) {
+    if (!trial.failure.empty()) session.Warn(fmt::format("{} was not measured: {}", trial.name, WhyOf(trial)));
+  }
+  if (!result->unconfirmed.empty()) session.Warn("the best was not confirmed: " + result->unconfirmed);
+  const ExitCode code = result->winner.Meets(goal) ? kOk : kPartial;
   if (session.global().json) {
     Json trials = Json::array(), confirmed = Json::array();
     for (const Trial& trial : result->trials) trials.push_back(JsonOf(trial, goal));
@@ -157,14 +185,14 @@ ExitCode RunTuneCommand(Session& session, const TuneOptions& options) {
     const Json json = {{"trials", trials}, {"confirmed", confirmed}, {"winner", JsonOf(result->winner, goal)},
                        {"file", options.write}};
     session.Print(json.dump() + "\n");
-    return kOk;
+    return code;
   }
   session.Print(TableOf(result->trials, session.out()));
   if (!result->confirmed.empty()) {
     session.Print("\nOnce more, both taking turns:\n" + TableOf(result->confirmed, session.out()));
   }
   session.Print(fmt::format("\n{}\nWritten to {}\n", VerdictText(*result, goal), options.write));
-  return kOk;
+  return code;
 }
 
 }  // namespace engram

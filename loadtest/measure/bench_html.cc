@@ -83,7 +83,10 @@ std::string TimePlots(const BenchDocument& document) {
   plot.title = "Latency to the durable acknowledgement over time";
   plot.log_y = true;
   plot.y_text = [](double value) { return FigureText("_seconds", value); };
-  return out + DrawLines(plot, {line("p50", "series.p50_seconds"), line("p99", "series.p99_seconds")}) + depth;
+  out += DrawLines(plot, {line("p50", "series.p50_seconds"), line("p99", "series.p99_seconds")});
+  plot.title = "Recall latency over time";
+  out += DrawLines(plot, {line("p50", "series.recall_p50_seconds"), line("p99", "series.recall_p99_seconds")});
+  return out + depth;
 }
 
 // The fine buckets put together into bars of equal width on a logarithmic axis.
@@ -118,6 +121,7 @@ std::string BeforeAfter(const BenchDocument& document) {
   std::vector<PlotPair> pairs;
   for (const Json& figure : *figures) {
     const std::string path = figure.value("figure", "");
+    if (figure.value("verdict", "") == "told") continue;
     const double before = figure.value("base", 0.0), now = figure.value("now", 0.0);
     pairs.push_back({path, before, now, FigureText(path, before), FigureText(path, now)});
   }
@@ -134,7 +138,7 @@ std::string RenderHtml(const BenchDocument& document) {
       "content=\"width=device-width\"><link rel=\"icon\" href=\"data:,\"><title>Benchmark {0}</title>"
       "<style>{1}</style></head><body>\n<h1>Benchmark {0}</h1><p class=\"sub\">{2}, {3}</p>\n",
       EscapeHtml(name), kStyle, EscapeHtml(document.Text("environment.measured_at")),
-      EscapeHtml(document.Text("environment.cpu")));
+      EscapeHtml(document.Text("environment.daemon.cpu")));
   out += DiagnosisOf(document) + BeforeAfter(document) + TimePlots(document);
   out += HistogramPlot(document, "durable", "Streamed observations to their durable acknowledgement");
   out += HistogramPlot(document, "recall", "Recalls");

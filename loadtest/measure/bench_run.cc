@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "loadtest/measure/bench_target.h"
+#include "loadtest/measure/environment.h"
 #include "loadtest/measure/machine_limits.h"
 #include "loadtest/measure/summary.h"
 #include "loadtest/report.h"
@@ -41,7 +42,14 @@ absl::StatusOr<BenchResult> RunBench(const BenchRequest& request) {
     measured[i].spec = specs[i];
   }
   std::unique_ptr<MachineLimits> limits;
+  bool here = false;
   if (plan.limits) {
+    ENGRAM_ASSIGN_OR_RETURN(const v1::GetStatusResponse status, targets.front()->Status());
+    // What this machine can do says nothing of another.
+    here = request.target.address.empty() || OnThisMachine(status);
+    if (!here) tell("the daemon runs on another machine: its limits cannot be measured from here");
+  }
+  if (here) {
     ENGRAM_ASSIGN_OR_RETURN(limits, MachineLimits::Start(request.self, request.storage, plan));
   }
 

@@ -17,6 +17,29 @@ std::string NameOf(const BenchDocument& document) {
   return name;
 }
 
+absl::Status CheckReportName(const std::string& name) {
+  if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos) {
+    return absl::InvalidArgumentError(fmt::format("\"{}\" cannot name a report: it has to be a file's name", name));
+  }
+  constexpr size_t kMostBytes = 200;
+  if (name.size() <= kMostBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("a report's name of {} bytes is too long; allowed: {}", name.size(), kMostBytes));
+}
+
+absl::Status CheckWritable(const fs::path& file) {
+  const fs::path aside = file.string() + ".new";
+  std::error_code ignored;
+  if (fs::is_directory(file, ignored)) {
+    return absl::InternalError(fmt::format("cannot write {}: it is a directory", file.string()));
+  }
+  const bool was_there = fs::exists(aside, ignored);
+  const bool opened = std::ofstream(aside, std::ios::binary | std::ios::app).is_open();
+  if (!opened) return absl::InternalError(fmt::format("cannot write {}: {}", aside.string(), std::strerror(errno)));
+  if (!was_there) fs::remove(aside, ignored);
+  return absl::OkStatus();
+}
+
 absl::Status WriteWhole(const fs::path& file, const std::string& text) {
   const fs::path aside = file.string() + ".new";
   std::error_code error;
@@ -33,9 +56,7 @@ absl::Status WriteWhole(const fs::path& file, const std::string& text) {
 
 absl::StatusOr<fs::path> StoreReport(const fs::path& directory, const std::string& name,
                                      const BenchDocument& document) {
-  if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos) {
-    return absl::InvalidArgumentError(fmt::format("\"{}\" cannot name a report: it has to be a file's name", name));
-  }
+  ENGRAM_RETURN_IF_ERROR(CheckReportName(name));
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) return absl::InternalError(fmt::format("cannot make {}: {}", directory.string(), error.message()));

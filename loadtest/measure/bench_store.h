@@ -14,6 +14,8 @@ namespace engram {
 
 inline constexpr const char* kBenchDirectory = ".engram/bench";
 
+// Whether a report can be called so: INVALID_ARGUMENT.
+absl::Status CheckReportName(const std::string& name);
 // What a report is called that got no name: when it was measured.
 std::string NameOf(const BenchDocument& document);
 // Where it was written.
@@ -22,6 +24,8 @@ absl::StatusOr<std::filesystem::path> StoreReport(const std::filesystem::path& d
 // `name_or_file` is a file where one is there, else a name.
 absl::StatusOr<BenchDocument> ReadReport(const std::filesystem::path& directory, const std::string& name_or_file);
 
+// Whether WriteWhole can write there, found out by writing nothing beside it. INTERNAL.
+absl::Status CheckWritable(const std::filesystem::path& file);
 // Written whole or not at all.
 absl::Status WriteWhole(const std::filesystem::path& file, const std::string& text);
 

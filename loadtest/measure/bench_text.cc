@@ -74,6 +74,11 @@ BenchSection Limits(const BenchDocument& document) {
   return section;
 }
 
+// As a column of the table: figures that are only told, and those that the machine leaves open.
+std::string VerdictText(const std::string& verdict) {
+  return verdict == "told" ? "" : verdict == "machine" ? "not comparable" : verdict;
+}
+
 BenchSection Compared(const BenchDocument& document) {
   const bool alternating = document.Find("comparison.alternating") != nullptr &&
                            document.Find("comparison.alternating")->get<bool>();
@@ -90,7 +95,16 @@ BenchSection Compared(const BenchDocument& document) {
       row.push_back(fmt::format("{:.2f} to {:.2f}", figure.value("ratio_least", 1.0), figure.value("ratio_most", 1.0)));
     }
     row.push_back(fmt::format("± {:.1f} %", figure.value("noise", 0.0) * 100));
-    row.push_back(figure.value("verdict", ""));
+    row.push_back(VerdictText(figure.value("verdict", "")));
+    section.rows.push_back(std::move(row));
+  }
+  const Json* drifts = document.Find("comparison.machine");
+  for (const Json& drift : drifts == nullptr ? Json::array() : *drifts) {
+    const std::string path = "limits." + drift.value("limit", "") + ".observations_per_second";
+    std::vector<std::string> row = {path, FigureText(path, drift.value("base", 0.0)),
+                                    FigureText(path, drift.value("now", 0.0)),
+                                    fmt::format("{:.3f}", drift.value("ratio", 1.0)), "",
+                                    drift.value("comparable", true) ? "the machine" : "the machines differ too much"};
     section.rows.push_back(std::move(row));
   }
   return section;
@@ -99,9 +113,19 @@ BenchSection Compared(const BenchDocument& document) {
 BenchSection Where(const BenchDocument& document) {
   BenchSection section{"Where", {{"", ""}}};
   const std::pair<const char*, const char*> texts[] = {
-      {"machine", "environment.machine"}, {"processor", "environment.cpu"},      {"system", "environment.system"},
-      {"commit", "environment.commit"},   {"build", "environment.build"},        {"daemon", "environment.daemon_version"},
-      {"profile", "config.profile"},      {"durability", "config.durability"}, {"measured", "environment.measured_at"}};
+      {"daemon", "environment.daemon.version"},
+      {"its commit", "environment.daemon.commit"},
+      {"its build", "environment.daemon.build"},
+      {"its machine", "environment.daemon.machine"},
+      {"its processor", "environment.daemon.cpu"},
+      {"its system", "environment.daemon.system"},
+      {"profile", "config.profile"},
+      {"durability", "config.durability"},
+      {"client's commit", "environment.client.commit"},
+      {"client's build", "environment.client.build"},
+      {"client's machine", "environment.client.machine"},
+      {"client's processor", "environment.client.cpu"},
+      {"measured", "environment.measured_at"}};
   for (const auto& [title, path] : texts) {
     if (!document.Text(path).empty()) section.rows.push_back({title, document.Text(path)});
   }
@@ -178,7 +202,8 @@ std::vector<BenchSection> SectionsOf(const BenchDocument& document) {
   AddIfThere(document, "daemon, processor time a million", "resources.daemon_cpu_seconds_per_million", resources);
   AddIfThere(document, "buffers allocated", "resources.allocations", resources);
   AddIfThere(document, "buffers from a pool", "resources.pool_reuse_rate", resources);
-  AddIfThere(document, "bytes written for each byte sent", "resources.copies_per_observation", resources);
+  AddIfThere(document, "copies of an observation", "resources.copies_per_observation", resources);
+  AddIfThere(document, "bytes written for each byte sent", "resources.written_per_byte", resources);
   AddIfThere(document, "a sync carries", "resources.bytes_per_sync", resources);
   AddIfThere(document, "journal busy in the burst", "resources.journal_busy_share", resources);
   AddIfThere(document, "peak memory", "resources.peak_memory_bytes", resources);

@@ -2,10 +2,11 @@
 //
 // Threads: pure functions. Errors: none; what one side did not measure is not compared.
 // Why:     two runs of one program differ, so a change counts only beyond what the rounds of both differ among
-//          themselves. Between stored runs the machine itself may have become another; what its own limits moved by is
-//          excused as well.
+//          themselves. Between stored runs the machine itself may have become another: a change for the worse is excused
+//          by what its own limits fell, one for the better by what they rose, and nothing is said where that is much.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@
 namespace engram {
 
 struct Compared {
-  enum class Verdict { kSame, kBetter, kWorse };
+  // kTold: not judged, for one stall of the machine decides it. kMachine: the machine is another than it was.
+  enum class Verdict { kSame, kBetter, kWorse, kTold, kMachine };
   std::string path;
   double base = 0, now = 0;
   double ratio = 1;            // now / base.
@@ -23,12 +25,27 @@ struct Compared {
   Verdict verdict = Verdict::kSame;
 };
 
+// A limit of the machine, as both runs found it.
+struct Drift {
+  std::string limit;  // "grpc_sink".
+  double base = 0, now = 0;
+
+  double Ratio() const { return now / base; }
+  // By how much, whichever way: 0.25 for a fall to 80 % as for a rise to 125 %.
+  double Size() const { return std::max(Ratio(), 1 / Ratio()) - 1; }
+};
+// A limit that moved by more excuses nothing: what depends on it cannot be compared.
+inline constexpr double kMostDrift = 0.2;
+
 struct Comparison {
   std::vector<Compared> figures;
+  std::vector<Drift> drifts;  // Of runs at different times; of limits that one of them did not measure nothing is known.
   bool alternating = false;
   double threshold = 0.05;
 
   bool Regressed() const;
+  // Some figure is kMachine.
+  bool Incomparable() const;
 };
 
 // Of runs at different times.

@@ -28,9 +28,31 @@ class Figures {
   double operator()(const char* path, double otherwise = 0) const {
     return document_.Number(path).value_or(otherwise);
   }
+  bool Same(const char* path, const char* other) const { return document_.Text(path) == document_.Text(other); }
 
  private:
   const BenchDocument& document_;
+};
+
+// Processor time of daemon and client, which share the cores when both are on one machine.
+struct Cores {
+  double daemon = 0, client = 0;
+  double all = 0;  // Of the daemon's machine; 0: unknown.
+  bool shared = true;
+
+  explicit Cores(const Figures& of)
+      : daemon(of("resources.daemon_cpu_cores")),
+        client(of("resources.client_cpu_cores")),
+        all(of("environment.daemon.cores")),
+        shared(of.Same("environment.daemon.machine", "environment.client.machine")) {}
+
+  // The share of the daemon's cores that is used up.
+  double Used() const { return all > 0 ? (daemon + (shared ? client : 0)) / all : 0; }
+  std::string Text() const {
+    const std::string of = all > 0 ? fmt::format("of {:.0f} cores", all) : "cores";
+    return fmt::format("the daemon used {:.2f} {}, this client {:.2f}{}", daemon, of, client,
+                       shared ? "" : " elsewhere");
+  }
 };
 
 std::string Percent(double share) { return fmt::format("{:.0f} %", share * 100); }
@@ -61,22 +83,22 @@ Suspect Disk(const Figures& of) {
   return suspect;
 }
 
-Suspect Cpu(const Figures& of, double cores) {
-  const double daemon = of("resources.daemon_cpu_cores"), client = of("resources.client_cpu_cores");
+Suspect Cpu(const Figures& of) {
+  const Cores cores(of);
   const double workers = of("config.workers", 4), backlog = of("scheduling.link_backlog_peak");
   // Only where the daemon has the larger part of what is used up.
-  Suspect suspect{"CPU-bound", daemon >= client ? (daemon + client) / cores : daemon / cores, {}};
-  suspect.diagnosis.evidence = {fmt::format("the daemon used {:.2f} of {:.0f} cores, this client {:.2f}", daemon, cores,
-                                            client),
+  const bool largest = cores.daemon >= cores.client;
+  Suspect suspect{"CPU-bound", largest || cores.all == 0 ? cores.Used() : cores.daemon / cores.all, {}};
+  suspect.diagnosis.evidence = {cores.Text(),
                                 fmt::format("{:.1f} s of its processor time for a million observations",
                                             of("resources.daemon_cpu_seconds_per_million"))};
   if (backlog > 10'000) {
     suspect.diagnosis.evidence.push_back(fmt::format("{:.0f} observations waited for the graph", backlog));
     suspect.diagnosis.knob = "hnsw.ef_construction";
     suspect.diagnosis.advice = "lower it: linking takes the processor, and recall stays within its bar down to about 40";
-  } else if (workers < cores) {
+  } else if (workers < cores.all) {
     suspect.diagnosis.knob = "num_workers";
-    suspect.diagnosis.advice = fmt::format("raise it to the {:.0f} cores there are", cores);
+    suspect.diagnosis.advice = fmt::format("raise it to the {:.0f} cores there are", cores.all);
   } else if (of("scheduling.burst_batch_size_p50", 1000) < 200) {
     suspect.diagnosis.knob = "max_batch_size";
     suspect.diagnosis.advice = "raise it: a batch costs much the same whatever it holds";
@@ -87,23 +109,26 @@ Suspect Cpu(const Figures& of, double cores) {
   return suspect;
 }
 
-Suspect Client(const Figures& of, double cores) {
-  const double daemon = of("resources.daemon_cpu_cores"), client = of("resources.client_cpu_cores");
+Suspect Client(const Figures& of) {
+  const Cores cores(of);
   const double capacity = of("scheduling.queue_capacity");
   const double full = of("scheduling.queue_peak") / std::max(capacity, 1.0);
-  Suspect suspect{"client-bound", client > daemon ? (daemon + client) / cores : 0, {}};
+  Suspect suspect{"client-bound", cores.shared && cores.client > cores.daemon ? cores.Used() : 0, {}};
   // A queue that hardly fills, and a daemon that hardly works: what comes is too little.
-  if (capacity > 0 && full < 0.1 && daemon < 0.5 * cores) suspect.nearness = std::max(suspect.nearness, kNear);
+  if (capacity > 0 && full < 0.1 && cores.daemon < 0.5 * cores.all) {
+    suspect.nearness = std::max(suspect.nearness, kNear);
+  }
   suspect.diagnosis.evidence = {
-      fmt::format("this client used {:.2f} of {:.0f} cores, the daemon {:.2f}", client, cores, daemon),
+      cores.Text(),
       fmt::format("the queue was at most {} full", Percent(full)),
   };
   if (const double share = of("limits.grpc_sink.share"); share > 0) {
     suspect.diagnosis.evidence.push_back(fmt::format("{} of what a bare gRPC sink takes from it", Percent(share)));
   }
   suspect.diagnosis.knob = "--streams";
-  suspect.diagnosis.advice = client >= 0.9 * cores ? "run the client on a machine of its own: it leaves the daemon no cores"
-                                                   : "raise it: the daemon waits for what is sent";
+  suspect.diagnosis.advice = cores.shared && cores.all > 0 && cores.client >= 0.9 * cores.all
+                                 ? "run the client on a machine of its own: it leaves the daemon no cores"
+                                 : "raise it: the daemon waits for what is sent";
   return suspect;
 }
 
@@ -124,7 +149,7 @@ Suspect Memory(const Figures& of) {
 }
 
 Suspect Copy(const Figures& of) {
-  const double share = of("limits.memory_scan.share"), copies = of("resources.copies_per_observation", 1);
+  const double share = of("limits.memory_scan.share"), copies = of("resources.written_per_byte", 1);
   Suspect suspect{"copy-bound", 0, {}};
   suspect.nearness = std::max(share / kCopyShare * kNear, copies > kMostCopies ? copies / kMostCopies * kNear : 0.0);
   suspect.diagnosis.evidence = {
@@ -159,9 +184,8 @@ Suspect Backpressure(const Figures& of) {
 
 Diagnosis Diagnose(const BenchDocument& document) {
   const Figures of(document);
-  const double cores = std::max(1.0, of("environment.cores", 1));
   // Of equally near ones the first: what is further down explains what is above it.
-  std::vector<Suspect> suspects = {Disk(of), Memory(of), Copy(of), Cpu(of, cores), Client(of, cores)};
+  std::vector<Suspect> suspects = {Disk(of), Memory(of), Copy(of), Cpu(of), Client(of)};
   const auto nearest = std::max_element(suspects.begin(), suspects.end(), [](const Suspect& a, const Suspect& b) {
     return std::min(a.nearness, 1.0) < std::min(b.nearness, 1.0);
   });

@@ -1,29 +1,18 @@
 #include "loadtest/measure/environment.h"
 
 #include <fmt/format.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <ctime>
 #include <fstream>
 #include <span>
 
+#include "core/base/build.h"
 #include "core/base/crc32c.h"
-#include "core/base/effective_cpus.h"
-#include "loadtest/measure/commit.h"
+#include "core/base/machine.h"
 
 namespace engram {
 namespace {
-
-std::string ProcessorName() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    const size_t colon = line.find(": ");
-    if (line.compare(0, 10, "model name") == 0 && colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "";
-}
 
 // Tells two builds apart whose versions are equal.
 std::string Checksum(const std::filesystem::path& file) {
@@ -38,31 +27,60 @@ std::string Checksum(const std::filesystem::path& file) {
   return fmt::format("{:08x}", sum);
 }
 
+void PutText(const std::string& path, const std::string& text, BenchDocument& document) {
+  document.Put(path, text.empty() ? std::string(kUnknown) : text);
+}
+
+void PutNumber(const std::string& path, uint64_t number, BenchDocument& document) {
+  document.Put(path, number == 0 ? Json(nullptr) : Json(number));
+}
+
+void PutMachine(const std::string& of, const Machine& machine, BenchDocument& document) {
+  PutText(of + ".machine", machine.name, document);
+  PutText(of + ".system", machine.system, document);
+  PutText(of + ".cpu", machine.cpu, document);
+  PutNumber(of + ".cores", machine.cores, document);
+  PutNumber(of + ".memory_bytes", machine.memory_bytes, document);
+}
+
+void PutBuild(const std::string& of, const std::string& commit, const std::string& flags, BenchDocument& document) {
+  PutText(of + ".commit", commit, document);
+  PutText(of + ".build", flags, document);
+}
+
+Machine MachineOf(const v1::MachineStatus& status) {
+  return {.name = status.name(),
+          .system = status.system(),
+          .cpu = status.cpu(),
+          .cores = status.cores(),
+          .memory_bytes = status.memory_bytes()};
+}
+
 }  // namespace
 
-void PutEnvironment(const std::filesystem::path& daemon, BenchDocument& document) {
-  utsname system{};
-  uname(&system);
-  document.Put("environment.machine", std::string(system.nodename));
-  document.Put("environment.system", fmt::format("{} {} {}", system.sysname, system.release, system.machine));
-  document.Put("environment.cpu", ProcessorName());
-  document.Put("environment.cores", EffectiveCpus());
-  document.Put("environment.memory_bytes", static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-                                               static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE)));
-  document.Put("environment.commit", kCommit);
-  std::string build = ENGRAM_BUILD_FLAGS;
-  build.erase(build.find_last_not_of(' ') + 1);
-  document.Put("environment.build", build);
+bool OnThisMachine(const v1::GetStatusResponse& status) { return status.machine().name() == ThisMachine().name; }
+
+void PutEnvironment(const v1::GetStatusResponse& status, const std::filesystem::path& started,
+                    BenchDocument& document) {
+  const Machine here = ThisMachine();
+  const Build build = ThisBuild();
+  PutMachine("environment.client", here, document);
+  PutBuild("environment.client", build.commit, build.flags, document);
+  // A daemon of before it could say so was, if it was started here, here.
+  const bool told = status.has_machine() || started.empty();
+  PutMachine("environment.daemon", told ? MachineOf(status.machine()) : here, document);
+  PutBuild("environment.daemon", status.build().commit(), status.build().flags(), document);
+  PutText("environment.daemon.version", status.version(), document);
+  if (!started.empty()) {
+    document.Put("environment.daemon.program", started.string());
+    document.Put("environment.daemon.crc32c", Checksum(started));
+  }
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   std::tm utc{};
   gmtime_r(&now, &utc);
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
   document.Put("environment.measured_at", std::string(text));
-  if (!daemon.empty()) {
-    document.Put("environment.daemon", daemon.string());
-    document.Put("environment.daemon_crc32c", Checksum(daemon));
-  }
 }
 
 }  // namespace engram

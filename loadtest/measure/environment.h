@@ -1,15 +1,24 @@
-// Where a figure comes from: the machine, its processor and kernel, the programs, what they were built from and how.
+// Where a figure comes from: the machines, their processors and kernels, the programs, what they were built from and how;
+// of the client, and of the daemon, which may run elsewhere.
 //
-// Threads: any. Blocks: reads a few files. Errors: none; what cannot be read is left out.
+// Threads: any. Blocks: reads a few files. Errors: none; a text that cannot be had is kUnknown, a number null.
 #pragma once
 
 #include <filesystem>
 
+#include "engram/v1/admin_service.pb.h"
 #include "loadtest/measure/bench_document.h"
 
 namespace engram {
 
-// Into `environment.*`. `daemon` may be empty: one that runs elsewhere.
-void PutEnvironment(const std::filesystem::path& daemon, BenchDocument& document);
+inline constexpr const char* kUnknown = "unknown";
+
+// By its name: of two names one machine may be, which costs a report a few figures and makes none wrong.
+bool OnThisMachine(const v1::GetStatusResponse& status);
+
+// Into `environment.client.*`, `environment.daemon.*` as it says itself, and `environment.measured_at`. `started` is the
+// program of a daemon that was started here, or empty.
+void PutEnvironment(const v1::GetStatusResponse& status, const std::filesystem::path& started,
+                    BenchDocument& document);
 
 }  // namespace engram

@@ -16,6 +16,7 @@ constexpr int64_t kBetweenTries = 2'000'000;
 
 struct Asked {
   Histogram latency;
+  std::vector<StreamOutcome::Arrival> arrivals;
   uint64_t again = 0;  // Times there was no room.
 };
 
@@ -38,7 +39,9 @@ absl::StatusOr<Asked> AskSteadily(double per_second, double seconds, const Ask& 
       ++asked.again;
       SleepUntilNanos(NowNanos() + kBetweenTries);
     }
-    asked.latency.Record(NowNanos() - due);
+    const int64_t now = NowNanos();
+    asked.latency.Record(now - due);
+    asked.arrivals.push_back({now, 1, now - due});
   }
   return asked;
 }
@@ -123,6 +126,7 @@ absl::StatusOr<SteadyOutcome> RunSteady(const Stubs& stubs, const OfferedLoad& s
   outcome.indexed = std::move(indexed->latency);
   outcome.observe = std::move(observe->latency);
   outcome.recall = std::move(recall->latency);
+  outcome.recalls = std::move(recall->arrivals);
   outcome.offered_per_second = steady.observations_per_second;
   outcome.acknowledged_per_second = static_cast<double>(load->acknowledged) /
                                     std::max(steady.seconds, Seconds(load->ended - load->began));

@@ -43,7 +43,8 @@ struct SteadyOutcome {
   double offered_per_second = 0;
   double acknowledged_per_second = 0;
   uint64_t sent_again = 0;
-  std::vector<StreamOutcome::Arrival> arrivals;
+  // Of the stream that carries the load, and of recalls.
+  std::vector<StreamOutcome::Arrival> arrivals, recalls;
 };
 struct OfferedLoad {
   std::string space, recall_space;

@@ -17,6 +17,8 @@ namespace {
 using Stream = grpc::ClientReaderWriter<v1::ObserveStreamRequest, v1::ObserveStreamResponse>;
 
 constexpr std::chrono::seconds kPatience{60};
+// A server that asks for more gets the next try after this.
+constexpr int64_t kMostWaitMicros = 5'000'000;
 
 bool IsTransient(int32_t code) {
   return code == grpc::StatusCode::RESOURCE_EXHAUSTED || code == grpc::StatusCode::OUT_OF_RANGE ||
@@ -34,18 +36,18 @@ class Progress {
     outcome_.began = outcome_.ended = began_;
   }
 
-  // Which frame to write next, and when; nullopt once the plan is over and all of it acknowledged.
+  // Which frame to write next, and not before when; nullopt once the plan is over and all of it acknowledged.
   struct Turn {
     uint64_t frame;
-    int64_t due;
+    int64_t not_before;
   };
   std::optional<Turn> Next() ABSL_LOCKS_EXCLUDED(mu_) {
     MutexLock lock(mu_);
     while (!over_ && refused_.ok()) {
-      if (next_ < due_.size()) return Turn{next_, due_[next_++]};
+      if (next_ < due_.size()) return Turn{next_, std::max(due_[next_++], not_before_)};
       if (const std::optional<int64_t> due = DueOfNext(); due.has_value()) {
         due_.push_back(*due);
-        return Turn{next_++, *due};
+        return Turn{next_++, std::max(*due, not_before_)};
       }
       if (reached_ >= Sent() || plan_.end_at_once) return std::nullopt;
       changed_.Wait(mu_);
@@ -74,6 +76,8 @@ class Progress {
                                                    rejection.sequence(), plan_.space, rejection.code(),
                                                    rejection.message()));
       }
+      const int64_t wait = std::clamp<int64_t>(rejection.retry_after_us(), 0, kMostWaitMicros);
+      not_before_ = std::max(not_before_, now + wait * 1000);
       // Of several refusals in a row only the first names where to go on; the rest is OUT_OF_RANGE behind it.
       const uint64_t again = (std::max<uint64_t>(ack->next_sequence(), 1) - 1) / rows_;
       if (again < next_) {
@@ -127,6 +131,7 @@ class Progress {
   Mutex mu_;
   CondVar changed_;
   std::vector<int64_t> due_ ABSL_GUARDED_BY(mu_);  // Of each frame begun.
+  int64_t not_before_ ABSL_GUARDED_BY(mu_) = 0;    // Where there was no room, as the server asked for.
   uint64_t next_ ABSL_GUARDED_BY(mu_) = 0;         // Behind due_'s end only where nothing is sent again.
   uint64_t reached_ ABSL_GUARDED_BY(mu_) = 0;
   bool over_ ABSL_GUARDED_BY(mu_) = false;
@@ -198,7 +203,8 @@ absl::StatusOr<StreamOutcome> RunPacedStream(v1::MemoryService::Stub& stub, cons
   v1::ObserveStreamRequest end;
   end.mutable_end()->set_drain(true);
   while (const std::optional<Progress::Turn> turn = progress.Next()) {
-    if (plan.frames_per_second > 0) SleepUntilNanos(turn->due);
+    // Without a rate each is due now, unless the server has asked to be left alone for a while.
+    if (turn->not_before > NowNanos()) SleepUntilNanos(turn->not_before);
     if (!stream->Write(pool.Numbered(turn->frame))) break;
   }
   stream->Write(end);

@@ -50,7 +50,8 @@ void PutLatencies(const Measured& measured, BenchDocument& document) {
     for (const auto& [name, quantile] : kQuantiles) {
       document.Put(path + "." + name + "_seconds", SecondsAt(all, quantile));
     }
-    for (const auto& [name, quantile] : {std::pair("p50", 0.5), std::pair("p99", 0.99)}) {
+    for (const auto& [name, quantile] : {std::pair("p50", 0.5), std::pair("p90", 0.9), std::pair("p95", 0.95),
+                                        std::pair("p99", 0.99)}) {
       document.PutRounds(path + "." + name + "_seconds", EachRound(measured, [&](const RoundOutcome& round) {
                            return SecondsAt(round.steady.*part.of, quantile);
                          }));
@@ -65,11 +66,20 @@ void PutLatencies(const Measured& measured, BenchDocument& document) {
   }
 }
 
-void PutStages(const MetricPage& steady, BenchDocument& document) {
+void PutStages(const Measured& measured, const MetricPage& steady, BenchDocument& document) {
   const auto put = [&](const std::string& stage, const char* metric, const std::string& label) {
     for (const auto& [name, quantile] : {std::pair("p50", 0.5), std::pair("p99", 0.99)}) {
+      const std::string path = "stages." + stage + "." + name + "_seconds";
       const auto value = steady.Quantile(metric, quantile, label);
-      if (value) document.Put("stages." + stage + "." + name + "_seconds", *value);
+      if (!value) continue;
+      document.Put(path, *value);
+      const auto rounds = EachRound(measured, [&, q = quantile](const RoundOutcome& round) {
+        return round.steady_part.moved.Quantile(metric, q, label).value_or(NAN);
+      });
+      // Where it counted nothing in one, the rounds of two reports would not go together.
+      if (std::none_of(rounds.begin(), rounds.end(), [](double of) { return std::isnan(of); })) {
+        document.PutRounds(path, rounds);
+      }
     }
   };
   // First, so that they come in their order, and last, so that a daemon that tells its stages is believed.
@@ -81,36 +91,45 @@ void PutStages(const MetricPage& steady, BenchDocument& document) {
   put_family();
 }
 
-// A part over time, in slots of a quarter of a second.
-struct Slot {
-  uint64_t observations = 0;
-  double depth = 0;
-  std::vector<std::pair<int64_t, uint64_t>> latencies;
+// Latencies that came within a slot of time.
+struct SlotLatencies {
+  uint64_t total = 0;
+  std::vector<std::pair<int64_t, uint64_t>> each;
 
-  // null where nothing was acknowledged: there is no latency then.
+  void Take(const StreamOutcome::Arrival& arrival) {
+    total += arrival.observations;
+    each.emplace_back(arrival.latency, arrival.observations);
+  }
+  // null where nothing came: there is no latency then. REQUIRES: each is sorted.
   Json Quantile(double share) const {
     uint64_t seen = 0;
-    for (const auto& [latency, count] : latencies) {
+    for (const auto& [latency, count] : each) {
       seen += count;
-      if (static_cast<double>(seen) >= share * static_cast<double>(observations)) return Seconds(latency);
+      if (static_cast<double>(seen) >= share * static_cast<double>(total)) return Seconds(latency);
     }
     return nullptr;
   }
 };
 
-std::vector<Slot> SlotsOf(const PartOutcome& part, const std::vector<StreamOutcome::Arrival>& arrivals) {
+// A part over time, in slots of a quarter of a second.
+struct Slot {
+  SlotLatencies observed, recalled;
+  double depth = 0;
+};
+
+std::vector<Slot> SlotsOf(const PartOutcome& part, const std::vector<StreamOutcome::Arrival>& arrivals,
+                          const std::vector<StreamOutcome::Arrival>& recalls) {
   std::vector<Slot> slots(static_cast<size_t>(part.Wall() / kSlotSeconds) + 1);
   const auto slot = [&](int64_t instant) -> Slot& {
     const double seconds = std::max(0.0, Seconds(instant - part.began));
     return slots[std::min(static_cast<size_t>(seconds / kSlotSeconds), slots.size() - 1)];
   };
-  for (const StreamOutcome::Arrival& arrival : arrivals) {
-    Slot& of = slot(arrival.instant);
-    of.observations += arrival.observations;
-    of.latencies.emplace_back(arrival.latency, arrival.observations);
-  }
+  for (const StreamOutcome::Arrival& arrival : arrivals) slot(arrival.instant).observed.Take(arrival);
+  for (const StreamOutcome::Arrival& recall : recalls) slot(recall.instant).recalled.Take(recall);
   for (const Look& look : part.looks) slot(look.instant).depth = std::max(slot(look.instant).depth, look.queue_depth);
-  for (Slot& of : slots) std::sort(of.latencies.begin(), of.latencies.end());
+  for (Slot& of : slots) {
+    for (SlotLatencies* latencies : {&of.observed, &of.recalled}) std::sort(latencies->each.begin(), latencies->each.end());
+  }
   return slots;
 }
 
@@ -120,20 +139,25 @@ void PutSeries(const Measured& measured, BenchDocument& document) {
   const auto append = [&](std::vector<Slot> more) {
     slots.insert(slots.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   };
-  for (const RoundOutcome& round : measured.rounds) append(SlotsOf(round.steady_part, round.steady.arrivals));
-  for (const RoundOutcome& round : measured.rounds) append(SlotsOf(round.burst_part, round.burst.arrivals));
+  for (const RoundOutcome& round : measured.rounds) append(SlotsOf(round.steady_part, round.steady.arrivals, round.steady.recalls));
+  for (const RoundOutcome& round : measured.rounds) append(SlotsOf(round.burst_part, round.burst.arrivals, {}));
   Json at = Json::array(), rate = Json::array(), p50 = Json::array(), p99 = Json::array(), depth = Json::array();
+  Json recall_p50 = Json::array(), recall_p99 = Json::array();
   for (size_t i = 0; i < slots.size(); ++i) {
     at.push_back(static_cast<double>(i) * kSlotSeconds);
-    rate.push_back(static_cast<double>(slots[i].observations) / kSlotSeconds);
-    p50.push_back(slots[i].Quantile(0.5));
-    p99.push_back(slots[i].Quantile(0.99));
+    rate.push_back(static_cast<double>(slots[i].observed.total) / kSlotSeconds);
+    p50.push_back(slots[i].observed.Quantile(0.5));
+    p99.push_back(slots[i].observed.Quantile(0.99));
+    recall_p50.push_back(slots[i].recalled.Quantile(0.5));
+    recall_p99.push_back(slots[i].recalled.Quantile(0.99));
     depth.push_back(slots[i].depth);
   }
   document.Put("series.seconds", std::move(at));
   document.Put("series.observations_per_second", std::move(rate));
   document.Put("series.p50_seconds", std::move(p50));
   document.Put("series.p99_seconds", std::move(p99));
+  document.Put("series.recall_p50_seconds", std::move(recall_p50));
+  document.Put("series.recall_p99_seconds", std::move(recall_p99));
   document.Put("series.queue_depth", std::move(depth));
 }
 
@@ -184,8 +208,10 @@ void PutResources(const Measured& measured, const MetricPage& burst, const Metri
   document.Put("resources.pool_reuse_rate", reuses / (reuses + fallbacks));
   const double written = sum(burst, "engram_journal_bytes_total"), synced = sum(burst, "engram_journal_syncs_total");
   if (written > 0) {
-    // Of what the client sent: framing, and what was written twice. The memory's copies have no counter.
-    document.Put("resources.copies_per_observation", written / sum(burst, "engram_journal_payload_bytes_total"));
+    const double sent = sum(burst, "engram_journal_payload_bytes_total");
+    document.Put("resources.written_per_byte", written / sent);
+    // Out of gRPC's slices into a buffer, from there into the journal's group, and from that into the kernel.
+    document.Put("resources.copies_per_observation", (sum(burst, "engram_pool_copied_bytes_total") + 2 * written) / sent);
     document.Put("resources.bytes_per_sync", written / synced);
     document.Put("resources.journal_busy_share", sum(burst, "engram_journal_sync_seconds_sum") / wall);
   }
@@ -194,6 +220,10 @@ void PutResources(const Measured& measured, const MetricPage& burst, const Metri
   document.Put("resources.peak_memory_bytes", peak);
   document.Put("resources.memory_used_share",
                sum(measured.last_page, "engram_memory_used_bytes") / sum(measured.last_page, "engram_memory_limit_bytes"));
+  if (document.Find("resources.copies_per_observation") == nullptr) {
+    // Without a journal the contents are copied into the index, and nothing counts that.
+    document.Put("resources.copies_per_observation", nullptr);
+  }
   document.Put("resources.payload_bytes_per_observation", payload / observations);
 }
 
@@ -236,7 +266,6 @@ void PutScheduling(const Measured& measured, const MetricPage& burst, const Metr
 
 void PutConfig(const BenchPlan& plan, const Measured& measured, BenchDocument& document) {
   const v1::GetStatusResponse& status = measured.status;
-  document.Put("environment.daemon_version", status.version());
   document.Put("config.profile", status.profile());
   document.Put("config.settings", measured.spec.settings);
   document.Put("config.durability", status.durability() == v1::DURABILITY_FSYNC      ? "fsync"
@@ -261,7 +290,7 @@ void PutConfig(const BenchPlan& plan, const Measured& measured, BenchDocument& d
 
 BenchDocument Summarise(const BenchPlan& plan, const Measured& measured) {
   BenchDocument document;
-  document.Put("format", 1);
+  document.Put("format", 2);
   double observations = 0, payload = 0;
   for (const RoundOutcome& round : measured.rounds) {
     observations += static_cast<double>(round.burst.observations);
@@ -283,7 +312,7 @@ BenchDocument Summarise(const BenchPlan& plan, const Measured& measured) {
     burst.Add(round.burst_part.moved);
     steady.Add(round.steady_part.moved);
   }
-  PutStages(steady, document);
+  PutStages(measured, steady, document);
   if (measured.quality.latency.count() > 0) {
     document.Put("recall.at_10", measured.quality.mean);
     document.Put("recall.min_at_10", measured.quality.least);
@@ -295,7 +324,8 @@ BenchDocument Summarise(const BenchPlan& plan, const Measured& measured) {
   PutScheduling(measured, burst, steady, document);
   PutSeries(measured, document);
   PutConfig(plan, measured, document);
-  PutEnvironment(measured.spec.address.empty() ? measured.spec.program : std::filesystem::path(), document);
+  PutEnvironment(measured.status, measured.spec.address.empty() ? measured.spec.program : std::filesystem::path(),
+                 document);
   return document;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -68,8 +69,15 @@ class Search {
   }
 
   absl::StatusOr<Trial> Try(const Trial& named) {
-    ENGRAM_ASSIGN_OR_RETURN(Trial trial, means_.measure(named, trial_seconds_));
-    result_.trials.push_back(trial);
+    absl::StatusOr<Trial> trial = means_.measure(named, trial_seconds_);
+    // Without the baseline there is nothing to be better than.
+    if (!trial.ok() && result_.trials.empty()) return trial.status();
+    if (!trial.ok()) {
+      Trial failed = named;
+      failed.failure = std::string(trial.status().message());
+      trial = std::move(failed);
+    }
+    result_.trials.push_back(*trial);
     return trial;
   }
 
@@ -116,7 +124,13 @@ class Search {
     const double overhead = Elapsed() / static_cast<double>(result_.trials.size()) - trial_seconds_;
     // Each of the two takes its own time.
     const double seconds = std::clamp((left - 2 * std::max(overhead, 0.0)) / 2, trial_seconds_, 2 * kLongestTrial);
-    ENGRAM_ASSIGN_OR_RETURN(result_.confirmed, means_.confirm(result_.trials.front(), result_.winner, seconds));
+    absl::StatusOr<std::vector<Trial>> confirmed = means_.confirm(result_.trials.front(), result_.winner, seconds);
+    if (!confirmed.ok()) {
+      result_.unconfirmed = std::string(confirmed.status().message());
+      result_.winner = result_.trials.front();
+      return absl::OkStatus();
+    }
+    result_.confirmed = *std::move(confirmed);
     const bool held = ScoreOf(result_.confirmed.back(), goal_) > ScoreOf(result_.confirmed.front(), goal_);
     result_.winner = held ? result_.confirmed.back() : result_.confirmed.front();
     return absl::OkStatus();
@@ -153,6 +167,7 @@ void RenderLevel(const nlohmann::ordered_json& level, size_t depth, std::string&
 }  // namespace
 
 double ScoreOf(const Trial& trial, const TuneGoal& goal) {
+  if (!trial.failure.empty()) return -std::numeric_limits<double>::infinity();
   // Logarithms: half the latency counts as much as twice the throughput.
   const double latency = std::log(goal.p99_seconds / std::max(trial.p99_seconds, 1e-9));
   const double throughput = std::log(std::max(trial.throughput, 1e-9) / goal.least_throughput);

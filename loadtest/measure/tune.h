@@ -1,6 +1,7 @@
 // The search behind `engram tune`: a baseline, one setting at a time, then what helped put together, within a time.
 //
-// Threads: the caller's. Ownership: values. Blocking: as long as the measurements it asks for. Errors: theirs.
+// Threads: the caller's. Ownership: values. Blocking: as long as the measurements it asks for. Errors: the baseline's; of
+//          other trials it is a result that they cannot be had, as of settings that the daemon refuses.
 // Why:     what a setting does depends on the machine and the load, so it is measured; one at a time says what helped,
 //          together says whether it adds up, and a last run that takes turns with the baseline says whether it is true.
 #pragma once
@@ -26,13 +27,15 @@ struct Trial {
   double p50_seconds = 0, p99_seconds = 0;
   double throughput = 0;
   double cpu_share = 0;  // Of one core, while `least_throughput` was offered.
+  std::string failure;   // Why it could not be measured; empty: it was.
 
   bool Meets(const TuneGoal& goal) const {
-    return p99_seconds <= goal.p99_seconds && throughput >= goal.least_throughput;
+    return failure.empty() && p99_seconds <= goal.p99_seconds && throughput >= goal.least_throughput;
   }
 };
 
-// How far from the goal, or how far beyond it: more is better. What meets it is above 0, what does not below.
+// How far from the goal, or how far beyond it: more is better. What meets it is above 0, what does not below, what could
+// not be measured at minus infinity.
 double ScoreOf(const Trial& trial, const TuneGoal& goal);
 
 struct TuneMeans {
@@ -52,6 +55,8 @@ struct TuneResult {
   Trial winner;
   // The last run: baseline and winner, taking turns. Empty when nothing was better or no time was left.
   std::vector<Trial> confirmed;
+  // Why there is none though something was better; empty: there is.
+  std::string unconfirmed;
 };
 
 absl::StatusOr<TuneResult> Tune(const TuneGoal& goal, const TuneMeans& means);

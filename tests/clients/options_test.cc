@@ -158,6 +158,32 @@ TEST(Options, BenchStartsADaemonUnlessOneIsNamed) {
   EXPECT_THAT(UsageError({"bench", "--stored", "a", "--baseline", "b"}), HasSubstr("--stored"));
   EXPECT_THAT(UsageError({"bench", "--threshold", "much"}), HasSubstr("\"much\" is no share"));
   EXPECT_THAT(UsageError({"bench", "--format", "pdf"}), HasSubstr("none of pretty"));
+  EXPECT_THAT(UsageError({"bench", "--baseline", "../a"}), HasSubstr("cannot name a report"));
+  EXPECT_EQ(started.given.count("--set"), 1u);
+  EXPECT_EQ(started.given.count("--batch"), 0u);
+}
+
+TEST(Options, DurationsOfMeasurementsHaveAnEnd) {
+  const std::initializer_list<std::initializer_list<const char*>> beyond = {
+      {"bench", "--duration", "25h"},   {"bench", "--duration", "99ms"},         {"bench", "--warmup", "2h"},
+      {"tune", "--budget", "10000d"},   {"tune", "--budget", "999ms"},           {"tune", "--p99", "9us"},
+      {"fault", "slow-disk", "--delay", "61m"}, {"fault", "full-disk", "--for", "31d"},
+      {"fault", "shift-clock", "--forward", "200000d"}};
+  for (const auto& words : beyond) EXPECT_THAT(UsageError(words), HasSubstr("allowed: ")) << *(words.begin() + 2);
+  EXPECT_EQ(As<BenchOptions>({"bench", "--duration", "24h"}).duration_us, 86'400'000'000);
+}
+
+TEST(Options, ALoadOnARunningDaemonTakesNoSettings) {
+  EXPECT_THAT(UsageError({"load", "--scenario", "a", "--running", "--set", "num_workers=2"}), HasSubstr("--running"));
+  EXPECT_THAT(UsageError({"load", "--scenario", "a", "--running", "--engramd", "b"}), HasSubstr("--running"));
+}
+
+TEST(ExitCodes, SayWhetherToTryAgainOrToAskSomebodyElse) {
+  EXPECT_EQ(ExitCodeOf(absl::PermissionDeniedError("no")), kNotPermitted);
+  EXPECT_EQ(ExitCodeOf(absl::UnauthenticatedError("no")), kNotPermitted);
+  EXPECT_EQ(ExitCodeOf(absl::UnavailableError("no")), kUnreachable);
+  EXPECT_EQ(ExitCodeOf(absl::ResourceExhaustedError("no")), kTryAgain);
+  EXPECT_EQ(ExitCodeOf(absl::InternalError("no")), kInternal);
 }
 
 TEST(Options, TuneTakesItsGoalInUnits) {

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/base/machine.h"
 #include "tests/server/support/grpc_health.h"
 #include "tests/server/support/stream_client.h"
 #include "tests/server/support/test_daemon.h"
@@ -119,6 +120,9 @@ TEST_F(DaemonTest, TellsItsStatus) {
 
   const v1::GetStatusResponse status = StatusOf(daemon.admin());
   EXPECT_NE(status.version(), "");
+  EXPECT_EQ(status.machine().name(), ThisMachine().name);
+  EXPECT_EQ(status.machine().cores(), ThisMachine().cores);
+  EXPECT_GT(status.machine().memory_bytes(), 0u);
   EXPECT_EQ(status.profile(), "low_latency");
   EXPECT_EQ(status.durability(), v1::DURABILITY_FSYNC);
   EXPECT_FALSE(status.draining());

@@ -219,6 +219,7 @@ TEST(FramePoolTest, UsesBuffersAgainAndKeepsNoMoreThanItMay) {
   { auto huge = pool.Take(64 << 20); }
   EXPECT_EQ(pool.retained(), 8192u);
   EXPECT_EQ(counters.Count(MetricId::kPoolFallbacks), 4u);
+  EXPECT_EQ(counters.Count(MetricId::kPoolBytes), 3000u + 4096 + 2 * 4000 + (64 << 20));
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ TEST(FaultsInMemory, CannotBreakADiskThatIsNotThere) {
 
 TEST_F(InjectedFaultsTest, SaysWhatAnOrderLacks) {
   for (const v1::FaultKind kind : {v1::FAULT_KIND_UNSPECIFIED, v1::STALL_WORKERS, v1::KILL_WORKERS, v1::CRASH_BATCHES,
-                                   v1::SLOW_DISK, v1::FILL_MEMORY, v1::SHIFT_CLOCK, static_cast<v1::FaultKind>(99)}) {
+                                   v1::SLOW_DISK, v1::SLOW_JOURNAL, v1::FILL_MEMORY, v1::SHIFT_CLOCK, static_cast<v1::FaultKind>(99)}) {
     EXPECT_EQ(Inject(daemon_.admin(), kind).error_code(), grpc::StatusCode::INVALID_ARGUMENT) << kind;
   }
   // Somebody has to be left.
@@ -135,6 +135,41 @@ TEST_F(InjectedFaultsTest, ASlowDiskDelaysWhatWaitsForIt) {
   EXPECT_GE(std::chrono::steady_clock::now() - before, kDelay);
 }
 
+TEST_F(InjectedFaultsTest, ASlowJournalDelaysWhatIsToJoinAGroup) {
+  constexpr std::chrono::milliseconds kDelay(60);
+  ASSERT_TRUE(Inject(daemon_.admin(), v1::SLOW_JOURNAL, [&](auto& r) {
+                r.set_delay_us(std::chrono::microseconds(kDelay).count());
+              }).ok());
+  const auto before = std::chrono::steady_clock::now();
+  ASSERT_TRUE(Observe(daemon_.memory(), "s", 1, &response_).ok());
+  EXPECT_GE(std::chrono::steady_clock::now() - before, kDelay);
+}
+
+TEST_F(InjectedFaultsTest, WhatHasAnEndTakesNoFaultsAnyMore) {
+  v1::DrainResponse drained;
+  ASSERT_TRUE(Call(daemon_.admin(), &Admin::Drain, {}, &drained).ok());
+  const auto stall = [this] { return Inject(daemon_.admin(), v1::STALL_WORKERS, [](auto& r) { r.set_count(1); }); };
+  EXPECT_EQ(stall().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_TRUE(Heal().ok());
+  v1::DrainRequest resume;
+  resume.set_resume(true);
+  ASSERT_TRUE(Call(daemon_.admin(), &Admin::Drain, resume, &drained).ok());
+  EXPECT_TRUE(stall().ok());
+}
+
+TEST_F(InjectedFaultsTest, BoundsWhatItIsToldInWords) {
+  const auto message = [this](v1::FaultKind kind, const std::function<void(v1::InjectFaultRequest&)>& fill) {
+    const grpc::Status status = Inject(daemon_.admin(), kind, fill);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    return status.error_message();
+  };
+  EXPECT_THAT(message(v1::FULL_DISK, [](auto& r) { r.set_duration_us(INT64_MAX); }), HasSubstr("duration_us is 9223372"));
+  EXPECT_THAT(message(v1::SLOW_DISK, [](auto& r) { r.set_delay_us(INT64_MAX); }), HasSubstr("allowed: 0 to 3600000000"));
+  EXPECT_THAT(message(v1::SLOW_JOURNAL, [](auto& r) { r.set_delay_us(-1); }), HasSubstr("delay_us is -1"));
+  EXPECT_THAT(message(v1::SHIFT_CLOCK, [](auto& r) { r.set_shift_us(INT64_MIN); }), HasSubstr("shift_us is -9223372"));
+  EXPECT_THAT(message(v1::FILL_MEMORY, [](auto& r) { r.set_bytes(UINT64_MAX); }), HasSubstr("bytes is 18446744"));
+}
+
 TEST_F(InjectedFaultsTest, AFullDiskIsRefusedInWordsAndTakesAgainWhenHealed) {
   ASSERT_TRUE(Observe(daemon_.memory(), "s", 1, &response_).ok());
   ASSERT_TRUE(Inject(daemon_.admin(), v1::FULL_DISK).ok());
@@ -166,6 +201,17 @@ TEST_F(InjectedFaultsTest, ADaemonThatIsToldToStopHealsItselfFirst) {
   std::jthread waiting([this] { EXPECT_TRUE(Observe(daemon_.memory(), "s", 20, &response_).ok()); });
   while (daemon_.daemon().engine().ReadStatus().queue_depth == 0) std::this_thread::yield();
   EXPECT_FALSE(daemon_.daemon().Stop(std::chrono::seconds(20)).any());
+}
+
+TEST(FaultsClosed, HealAndTakeNoMoreOrders) {
+  FakeClock clock;
+  InjectedFaults faults(&clock, 2);
+  const FaultOrder shift{.kind = FaultKind::kShiftClock, .shift = std::chrono::hours(2)};
+  ASSERT_TRUE(faults.Inject(shift).ok());
+  faults.Close();
+  EXPECT_EQ(faults.clock()->WallMicros(), clock.WallMicros());
+  EXPECT_TRUE(absl::IsUnavailable(faults.Inject(shift)));
+  EXPECT_TRUE(faults.Inject({.kind = FaultKind::kHeal}).ok());
 }
 
 TEST(FaultTime, ShiftsTheWallClockOnlyAndOnlyForItsTime) {

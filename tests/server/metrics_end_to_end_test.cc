@@ -301,6 +301,8 @@ TEST_F(MetricsEndToEnd, WhatWasSentIsWhatIsCounted) {
 
   // Every frame took one buffer, the first of them a new one.
   EXPECT_EQ(Sum(MetricId::kPoolReuses) + Sum(MetricId::kPoolFallbacks), static_cast<double>(frames_));
+  // The payload, and how the wire frames it.
+  ExpectAbove(MetricId::kPoolBytes, Sum(MetricId::kJournalPayload));
   for (const MetricId id : {MetricId::kPoolReuses, MetricId::kPoolFallbacks, MetricId::kCommitReuses,
                             MetricId::kCommitFallbacks}) {
     ExpectAbove(id, 0);

@@ -92,7 +92,12 @@ TEST_F(LedgerCheckTest, SeesOneFlippedBitInContentVectorAndTag) {
   const Change changes[] = {[](auto& o) { (*o.mutable_content())[5] ^= 1; },
                             [](auto& o) { (*o.mutable_embedding_f32())[9] ^= 1; },
                             [](auto& o) { (*o.mutable_tags())["user"] += "x"; },
-                            [](auto& o) { (*o.mutable_tags())["another"] = "x"; }};
+                            [](auto& o) { (*o.mutable_tags())["another"] = "x"; },
+                            // As many tags, and another one.
+                            [](auto& o) {
+                              o.mutable_tags()->erase("user");
+                              (*o.mutable_tags())["usher"] = "u1";
+                            }};
   for (const Change& change : changes) {
     v1::Observation& one = daemon_.there[MadeObservations::IdOf(kStream, 77)];
     const v1::Observation before = one;

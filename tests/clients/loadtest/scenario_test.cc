@@ -26,7 +26,7 @@ events:
   - {at: 5s, fault: slow-disk, delay: 20ms, for: 3s}
   - {at: 6s, kill: 500ms}
   - {at: 7s, freeze: 2s}
-pass: {recall_p99: 10ms, memory: 512MiB, verify_after_kill: true}
+pass: {recall_p99: 10ms, memory: 512MiB, recalls_answered: 0.98, verify_after_kill: true}
 short:
   load: {shape: [{for: 2s, rate: 10}]}
   events: []
@@ -51,6 +51,7 @@ TEST(Scenario, ReadsTheWholeForm) {
   EXPECT_EQ(scenario->pass.recall_p99_seconds, 0.01);
   EXPECT_EQ(scenario->pass.memory_bytes, uint64_t{512} << 20);
   EXPECT_TRUE(scenario->pass.verify_after_kill);
+  EXPECT_EQ(scenario->pass.recalls_answered_share, 0.98);
 }
 
 TEST(Scenario, TheShortFormReplacesWhatItNamesAndNothingElse) {
@@ -73,6 +74,8 @@ TEST(Scenario, NamesWhatIsWrongAndWhatIsAllowed) {
   EXPECT_THAT(fault_of(load + "lod: 1"), HasSubstr("lod is not known"));
   EXPECT_THAT(fault_of(load + "pass: {recal_p99: 1s}"), HasSubstr("recal_p99 is not known"));
   EXPECT_THAT(fault_of(load + "pass: {recall_p99: 10}"), HasSubstr("'10' is no number with a unit"));
+  EXPECT_THAT(fault_of(load + "pass: {recalls_answered: 1.5}"), HasSubstr("recalls_answered: 1.5; allowed: 0 to 1"));
+  EXPECT_EQ(ParseScenario(load, false)->pass.recalls_answered_share, 1);
   EXPECT_THAT(fault_of(load + "recalls: {callers: 0}"), HasSubstr("callers: 0; allowed: 1 to 256"));
   EXPECT_THAT(fault_of(load + "events: [{at: 1s}]"), HasSubstr("needs one of fault, kill, freeze"));
   EXPECT_THAT(fault_of(load + "events: [{at: 1s, fault: rain}]"), HasSubstr("no fault 'rain'; there are stall-workers"));

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include <fstream>
+#include <tuple>
 
 #include "loadtest/pacing.h"
 
@@ -83,6 +84,28 @@ TEST_F(SpawnTest, KillingTellsThatAProcessHadEndedByItself) {
   // Waits for its end and leaves it to be waited for again.
   ASSERT_EQ(waitid(P_PID, static_cast<id_t>((*child)->pid()), &ended, WEXITED | WNOWAIT), 0);
   EXPECT_THAT(std::string((*child)->Kill().message()), HasSubstr("out of luck"));
+}
+
+TEST_F(SpawnTest, TellsHowAProcessEndedByItselfAndLeavesItToBeEnded) {
+  const auto lives = Shell(Waits("0", directory_->path()));
+  ASSERT_TRUE(lives.ok()) << lives.status();
+  EXPECT_FALSE((*lives)->EndedByItself().has_value());
+  EXPECT_TRUE((*lives)->Stop().ok());
+  EXPECT_FALSE((*lives)->EndedByItself().has_value()) << "it was stopped from here";
+  for (const auto& [script, code, how] : {std::tuple("exit 74", 74, "ended with 74"),
+                                          std::tuple("kill -SEGV $$", -1, "ended by signal 11")}) {
+    const auto child = Shell("echo thing ready a=b; echo out of luck >&2; " + std::string(script));
+    ASSERT_TRUE(child.ok()) << child.status();
+    siginfo_t ended;
+    ASSERT_EQ(waitid(P_PID, static_cast<id_t>((*child)->pid()), &ended, WEXITED | WNOWAIT), 0);
+    const std::optional<Child::End> end = (*child)->EndedByItself();
+    ASSERT_TRUE(end.has_value());
+    EXPECT_EQ(end->exit_code, code);
+    EXPECT_THAT(end->how, HasSubstr(how));
+    EXPECT_THAT(end->how, HasSubstr("out of luck"));
+    EXPECT_FALSE((*child)->Kill().ok());
+    EXPECT_FALSE((*child)->EndedByItself().has_value());
+  }
 }
 
 TEST_F(SpawnTest, ADirectoryIsMadeWhereAskedAndNamedWhereItCannotBe) {

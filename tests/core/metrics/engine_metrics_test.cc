@@ -25,7 +25,7 @@ namespace {
     MetricId::kStage, MetricId::kBacklogBound, MetricId::kBudgetActivations, MetricId::kBudgetWait, MetricId::kLinkStalls,
     MetricId::kRecallFollowers, MetricId::kRecallFollowHits, MetricId::kRecallFollowLag,
     MetricId::kRecallCanaryChecks, MetricId::kRecallCanaryMean, MetricId::kRecallCanaryLeast,
-    MetricId::kPoolReuses, MetricId::kPoolFallbacks,
+    MetricId::kPoolReuses, MetricId::kPoolFallbacks, MetricId::kPoolBytes,
     MetricId::kJournalBytes,
     MetricId::kJournalSyncs,
     MetricId::kJournalSync,

@@ -14,19 +14,19 @@ _sym_db = _symbol_database.Default()
 from engram_client.v1 import observation_pb2 as engram_dot_v1_dot_observation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65ngram/v1/admin_service.proto\x12\tengram.v1\x1a\x1b\x65ngram/v1/observation.proto\"\x12\n\x10GetStatusRequest\"?\n\x0eLatencySummary\x12\x0e\n\x06p50_us\x18\x01 \x01(\x03\x12\x0e\n\x06p99_us\x18\x02 \x01(\x03\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\"z\n\nLaneStatus\x12\x0c\n\x04lane\x18\x01 \x01(\r\x12\x12\n\ndepth_high\x18\x02 \x01(\x04\x12\x14\n\x0c\x64\x65pth_normal\x18\x03 \x01(\x04\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x04\x12\x0e\n\x06stolen\x18\x05 \x01(\x04\x12\x13\n\x0butilization\x18\x06 \x01(\x01\"\x92\x05\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x15\n\rstarted_at_us\x18\x02 \x01(\x03\x12\x11\n\tuptime_us\x18\x03 \x01(\x03\x12\x0f\n\x07profile\x18\x04 \x01(\t\x12)\n\ndurability\x18\x05 \x01(\x0e\x32\x15.engram.v1.Durability\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12\x11\n\trecovered\x18\x07 \x01(\x01\x12\x13\n\x0bqueue_depth\x18\n \x01(\x04\x12\x16\n\x0equeue_capacity\x18\x0b \x01(\x04\x12*\n\x08pressure\x18\x0c \x01(\x0e\x32\x18.engram.v1.PressureLevel\x12$\n\x05lanes\x18\r \x03(\x0b\x32\x15.engram.v1.LaneStatus\x12\x17\n\x0frecalls_waiting\x18\x0e \x01(\x04\x12\x0f\n\x07streams\x18\x0f \x01(\x04\x12\x0e\n\x06spaces\x18\x14 \x01(\x04\x12\x19\n\x11observations_live\x18\x15 \x01(\x04\x12\x14\n\x0clink_backlog\x18\x16 \x01(\x04\x12\x1a\n\x12observations_total\x18\x17 \x01(\x04\x12\x16\n\x0erejected_total\x18\x18 \x01(\x04\x12\x15\n\rrecalls_total\x18\x19 \x01(\x04\x12\x16\n\x0eresident_bytes\x18\x1a \x01(\x04\x12\x32\n\x0fobserve_latency\x18\x1e \x01(\x0b\x32\x19.engram.v1.LatencySummary\x12\x31\n\x0erecall_latency\x18\x1f \x01(\x0b\x32\x19.engram.v1.LatencySummary\x12\x14\n\x0cgrpc_address\x18( \x01(\t\x12\x17\n\x0fmetrics_address\x18) \x01(\t\"\x1e\n\x0c\x44rainRequest\x12\x0e\n\x06resume\x18\x01 \x01(\x08\"3\n\rDrainResponse\x12\x0f\n\x07\x64rained\x18\x01 \x01(\x08\x12\x11\n\tremaining\x18\x02 \x01(\x04\"\x13\n\x11\x43heckpointRequest\"5\n\x12\x43heckpointResponse\x12\x1f\n\x05token\x18\x01 \x01(\x0b\x32\x10.engram.v1.Token\"$\n\x0fSnapshotRequest\x12\x11\n\tdirectory\x18\x01 \x01(\t\"T\n\x10SnapshotResponse\x12\x1f\n\x05token\x18\x01 \x01(\x0b\x32\x10.engram.v1.Token\x12\x10\n\x08segments\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"\x15\n\x13ReloadConfigRequest\">\n\x14ReloadConfigResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x03(\t\x12\x15\n\rneeds_restart\x18\x02 \x03(\t\"w\n\x18TraceObservationsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\r\n\x05space\x18\x02 \x01(\t\x12\x0f\n\x07slow_us\x18\x03 \x01(\x03\x12,\n\tselection\x18\x04 \x01(\x0e\x32\x19.engram.v1.TraceSelection\"K\n\x04Span\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06parent\x18\x02 \x01(\x05\x12\x10\n\x08start_ns\x18\x03 \x01(\x03\x12\x13\n\x0b\x64uration_ns\x18\x04 \x01(\x03\"\xcb\x01\n\x0cTraceBuffers\x12\x13\n\x0b\x66rame_bytes\x18\x01 \x01(\x04\x12\x1a\n\x12\x66rame_observations\x18\x02 \x01(\r\x12\x14\n\x0c\x66rame_reused\x18\x03 \x01(\x08\x12\x14\n\x0crecord_bytes\x18\x04 \x01(\x04\x12\x1b\n\x13record_observations\x18\x05 \x01(\r\x12\x15\n\rrecord_reused\x18\x06 \x01(\x08\x12\x13\n\x0bgroup_bytes\x18\x07 \x01(\x04\x12\x15\n\rgroup_records\x18\x08 \x01(\r\"\xdd\x03\n\x05Trace\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.engram.v1.TraceKind\x12\x11\n\tonly_slow\x18\x03 \x01(\x08\x12\r\n\x05space\x18\x04 \x01(\t\x12\x15\n\rstarted_at_us\x18\x05 \x01(\x03\x12\x10\n\x08total_ns\x18\x06 \x01(\x03\x12\x1e\n\x05spans\x18\x07 \x03(\x0b\x32\x0f.engram.v1.Span\x12\x10\n\x08position\x18\x08 \x01(\x04\x12\n\n\x02id\x18\n \x01(\t\x12\x11\n\tstream_id\x18\x0b \x01(\t\x12\x10\n\x08sequence\x18\x0c \x01(\x04\x12\x0f\n\x07ordinal\x18\r \x01(\x04\x12%\n\x08priority\x18\x0e \x01(\x0e\x32\x13.engram.v1.Priority\x12\x0c\n\x04lane\x18\x0f \x01(\r\x12\x0e\n\x06worker\x18\x10 \x01(\r\x12\r\n\x05\x62\x61tch\x18\x11 \x01(\x04\x12\x1a\n\x12\x62\x61tch_observations\x18\x12 \x01(\x04\x12(\n\x07\x62uffers\x18\x13 \x01(\x0b\x32\x17.engram.v1.TraceBuffers\x12\t\n\x01k\x18\x14 \x01(\r\x12\x0c\n\x04hits\x18\x15 \x01(\r\x12\x18\n\x10graph_candidates\x18\x16 \x01(\x04\x12\x14\n\x0ctail_scanned\x18\x17 \x01(\x04\"\xb8\x01\n\nTraceState\x12\x15\n\rsample_period\x18\x01 \x01(\x04\x12\x0f\n\x07slow_us\x18\x02 \x01(\x03\x12\x10\n\x08\x63\x61pacity\x18\x03 \x01(\x04\x12\x10\n\x08recorded\x18\x04 \x01(\x04\x12\x14\n\x0c\x66rame_reuses\x18\x05 \x01(\x04\x12\x17\n\x0f\x66rame_fallbacks\x18\x06 \x01(\x04\x12\x15\n\rrecord_reuses\x18\x07 \x01(\x04\x12\x18\n\x10record_fallbacks\x18\x08 \x01(\x04\"t\n\x19TraceObservationsResponse\x12!\n\x05trace\x18\x02 \x01(\x0b\x32\x10.engram.v1.TraceH\x00\x12&\n\x05state\x18\x03 \x01(\x0b\x32\x15.engram.v1.TraceStateH\x00\x42\x06\n\x04whatJ\x04\x08\x01\x10\x02\"\x8f\x01\n\x12InjectFaultRequest\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.engram.v1.FaultKind\x12\r\n\x05\x63ount\x18\x03 \x01(\r\x12\x10\n\x08\x64\x65lay_us\x18\x04 \x01(\x03\x12\x10\n\x08shift_us\x18\x05 \x01(\x03\x12\r\n\x05\x62ytes\x18\x06 \x01(\x04\x12\x13\n\x0b\x64uration_us\x18\x07 \x01(\x03\"\x15\n\x13InjectFaultResponse*i\n\x0eTraceSelection\x12 \n\x1cTRACE_SELECTION_OBSERVATIONS\x10\x00\x12\x1b\n\x17TRACE_SELECTION_RECALLS\x10\x01\x12\x18\n\x14TRACE_SELECTION_BOTH\x10\x02*Z\n\tTraceKind\x12\x1a\n\x16TRACE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRACE_KIND_OBSERVATION\x10\x01\x12\x15\n\x11TRACE_KIND_RECALL\x10\x02*\xba\x01\n\tFaultKind\x12\x1a\n\x16\x46\x41ULT_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rSTALL_WORKERS\x10\x01\x12\x10\n\x0cKILL_WORKERS\x10\x02\x12\x11\n\rCRASH_BATCHES\x10\x03\x12\r\n\tSLOW_DISK\x10\x04\x12\r\n\tFULL_DISK\x10\x05\x12\x0f\n\x0b\x42ROKEN_DISK\x10\x06\x12\x0f\n\x0b\x46ILL_MEMORY\x10\x07\x12\x0f\n\x0bSHIFT_CLOCK\x10\x08\x12\x08\n\x04HEAL\x10\t2\xa3\x04\n\x0c\x41\x64minService\x12\x46\n\tGetStatus\x12\x1b.engram.v1.GetStatusRequest\x1a\x1c.engram.v1.GetStatusResponse\x12:\n\x05\x44rain\x12\x17.engram.v1.DrainRequest\x1a\x18.engram.v1.DrainResponse\x12I\n\nCheckpoint\x12\x1c.engram.v1.CheckpointRequest\x1a\x1d.engram.v1.CheckpointResponse\x12\x43\n\x08Snapshot\x12\x1a.engram.v1.SnapshotRequest\x1a\x1b.engram.v1.SnapshotResponse\x12O\n\x0cReloadConfig\x12\x1e.engram.v1.ReloadConfigRequest\x1a\x1f.engram.v1.ReloadConfigResponse\x12`\n\x11TraceObservations\x12#.engram.v1.TraceObservationsRequest\x1a$.engram.v1.TraceObservationsResponse0\x01\x12L\n\x0bInjectFault\x12\x1d.engram.v1.InjectFaultRequest\x1a\x1e.engram.v1.InjectFaultResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65ngram/v1/admin_service.proto\x12\tengram.v1\x1a\x1b\x65ngram/v1/observation.proto\"\x12\n\x10GetStatusRequest\"?\n\x0eLatencySummary\x12\x0e\n\x06p50_us\x18\x01 \x01(\x03\x12\x0e\n\x06p99_us\x18\x02 \x01(\x03\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\"z\n\nLaneStatus\x12\x0c\n\x04lane\x18\x01 \x01(\r\x12\x12\n\ndepth_high\x18\x02 \x01(\x04\x12\x14\n\x0c\x64\x65pth_normal\x18\x03 \x01(\x04\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x04\x12\x0e\n\x06stolen\x18\x05 \x01(\x04\x12\x13\n\x0butilization\x18\x06 \x01(\x01\"\xe4\x05\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x15\n\rstarted_at_us\x18\x02 \x01(\x03\x12\x11\n\tuptime_us\x18\x03 \x01(\x03\x12\x0f\n\x07profile\x18\x04 \x01(\t\x12)\n\ndurability\x18\x05 \x01(\x0e\x32\x15.engram.v1.Durability\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12\x11\n\trecovered\x18\x07 \x01(\x01\x12\x13\n\x0bqueue_depth\x18\n \x01(\x04\x12\x16\n\x0equeue_capacity\x18\x0b \x01(\x04\x12*\n\x08pressure\x18\x0c \x01(\x0e\x32\x18.engram.v1.PressureLevel\x12$\n\x05lanes\x18\r \x03(\x0b\x32\x15.engram.v1.LaneStatus\x12\x17\n\x0frecalls_waiting\x18\x0e \x01(\x04\x12\x0f\n\x07streams\x18\x0f \x01(\x04\x12\x0e\n\x06spaces\x18\x14 \x01(\x04\x12\x19\n\x11observations_live\x18\x15 \x01(\x04\x12\x14\n\x0clink_backlog\x18\x16 \x01(\x04\x12\x1a\n\x12observations_total\x18\x17 \x01(\x04\x12\x16\n\x0erejected_total\x18\x18 \x01(\x04\x12\x15\n\rrecalls_total\x18\x19 \x01(\x04\x12\x16\n\x0eresident_bytes\x18\x1a \x01(\x04\x12\x32\n\x0fobserve_latency\x18\x1e \x01(\x0b\x32\x19.engram.v1.LatencySummary\x12\x31\n\x0erecall_latency\x18\x1f \x01(\x0b\x32\x19.engram.v1.LatencySummary\x12\x14\n\x0cgrpc_address\x18( \x01(\t\x12\x17\n\x0fmetrics_address\x18) \x01(\t\x12%\n\x05\x62uild\x18\x32 \x01(\x0b\x32\x16.engram.v1.BuildStatus\x12)\n\x07machine\x18\x33 \x01(\x0b\x32\x18.engram.v1.MachineStatus\",\n\x0b\x42uildStatus\x12\x0e\n\x06\x63ommit\x18\x01 \x01(\t\x12\r\n\x05\x66lags\x18\x02 \x01(\t\"_\n\rMachineStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06system\x18\x02 \x01(\t\x12\x0b\n\x03\x63pu\x18\x03 \x01(\t\x12\r\n\x05\x63ores\x18\x04 \x01(\r\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x04\"\x1e\n\x0c\x44rainRequest\x12\x0e\n\x06resume\x18\x01 \x01(\x08\"3\n\rDrainResponse\x12\x0f\n\x07\x64rained\x18\x01 \x01(\x08\x12\x11\n\tremaining\x18\x02 \x01(\x04\"\x13\n\x11\x43heckpointRequest\"5\n\x12\x43heckpointResponse\x12\x1f\n\x05token\x18\x01 \x01(\x0b\x32\x10.engram.v1.Token\"$\n\x0fSnapshotRequest\x12\x11\n\tdirectory\x18\x01 \x01(\t\"T\n\x10SnapshotResponse\x12\x1f\n\x05token\x18\x01 \x01(\x0b\x32\x10.engram.v1.Token\x12\x10\n\x08segments\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"\x15\n\x13ReloadConfigRequest\">\n\x14ReloadConfigResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x03(\t\x12\x15\n\rneeds_restart\x18\x02 \x03(\t\"w\n\x18TraceObservationsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\r\n\x05space\x18\x02 \x01(\t\x12\x0f\n\x07slow_us\x18\x03 \x01(\x03\x12,\n\tselection\x18\x04 \x01(\x0e\x32\x19.engram.v1.TraceSelection\"K\n\x04Span\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06parent\x18\x02 \x01(\x05\x12\x10\n\x08start_ns\x18\x03 \x01(\x03\x12\x13\n\x0b\x64uration_ns\x18\x04 \x01(\x03\"\xcb\x01\n\x0cTraceBuffers\x12\x13\n\x0b\x66rame_bytes\x18\x01 \x01(\x04\x12\x1a\n\x12\x66rame_observations\x18\x02 \x01(\r\x12\x14\n\x0c\x66rame_reused\x18\x03 \x01(\x08\x12\x14\n\x0crecord_bytes\x18\x04 \x01(\x04\x12\x1b\n\x13record_observations\x18\x05 \x01(\r\x12\x15\n\rrecord_reused\x18\x06 \x01(\x08\x12\x13\n\x0bgroup_bytes\x18\x07 \x01(\x04\x12\x15\n\rgroup_records\x18\x08 \x01(\r\"\xdd\x03\n\x05Trace\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.engram.v1.TraceKind\x12\x11\n\tonly_slow\x18\x03 \x01(\x08\x12\r\n\x05space\x18\x04 \x01(\t\x12\x15\n\rstarted_at_us\x18\x05 \x01(\x03\x12\x10\n\x08total_ns\x18\x06 \x01(\x03\x12\x1e\n\x05spans\x18\x07 \x03(\x0b\x32\x0f.engram.v1.Span\x12\x10\n\x08position\x18\x08 \x01(\x04\x12\n\n\x02id\x18\n \x01(\t\x12\x11\n\tstream_id\x18\x0b \x01(\t\x12\x10\n\x08sequence\x18\x0c \x01(\x04\x12\x0f\n\x07ordinal\x18\r \x01(\x04\x12%\n\x08priority\x18\x0e \x01(\x0e\x32\x13.engram.v1.Priority\x12\x0c\n\x04lane\x18\x0f \x01(\r\x12\x0e\n\x06worker\x18\x10 \x01(\r\x12\r\n\x05\x62\x61tch\x18\x11 \x01(\x04\x12\x1a\n\x12\x62\x61tch_observations\x18\x12 \x01(\x04\x12(\n\x07\x62uffers\x18\x13 \x01(\x0b\x32\x17.engram.v1.TraceBuffers\x12\t\n\x01k\x18\x14 \x01(\r\x12\x0c\n\x04hits\x18\x15 \x01(\r\x12\x18\n\x10graph_candidates\x18\x16 \x01(\x04\x12\x14\n\x0ctail_scanned\x18\x17 \x01(\x04\"\xb8\x01\n\nTraceState\x12\x15\n\rsample_period\x18\x01 \x01(\x04\x12\x0f\n\x07slow_us\x18\x02 \x01(\x03\x12\x10\n\x08\x63\x61pacity\x18\x03 \x01(\x04\x12\x10\n\x08recorded\x18\x04 \x01(\x04\x12\x14\n\x0c\x66rame_reuses\x18\x05 \x01(\x04\x12\x17\n\x0f\x66rame_fallbacks\x18\x06 \x01(\x04\x12\x15\n\rrecord_reuses\x18\x07 \x01(\x04\x12\x18\n\x10record_fallbacks\x18\x08 \x01(\x04\"t\n\x19TraceObservationsResponse\x12!\n\x05trace\x18\x02 \x01(\x0b\x32\x10.engram.v1.TraceH\x00\x12&\n\x05state\x18\x03 \x01(\x0b\x32\x15.engram.v1.TraceStateH\x00\x42\x06\n\x04whatJ\x04\x08\x01\x10\x02\"\x8f\x01\n\x12InjectFaultRequest\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.engram.v1.FaultKind\x12\r\n\x05\x63ount\x18\x03 \x01(\r\x12\x10\n\x08\x64\x65lay_us\x18\x04 \x01(\x03\x12\x10\n\x08shift_us\x18\x05 \x01(\x03\x12\r\n\x05\x62ytes\x18\x06 \x01(\x04\x12\x13\n\x0b\x64uration_us\x18\x07 \x01(\x03\"\x15\n\x13InjectFaultResponse*i\n\x0eTraceSelection\x12 \n\x1cTRACE_SELECTION_OBSERVATIONS\x10\x00\x12\x1b\n\x17TRACE_SELECTION_RECALLS\x10\x01\x12\x18\n\x14TRACE_SELECTION_BOTH\x10\x02*Z\n\tTraceKind\x12\x1a\n\x16TRACE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRACE_KIND_OBSERVATION\x10\x01\x12\x15\n\x11TRACE_KIND_RECALL\x10\x02*\xcc\x01\n\tFaultKind\x12\x1a\n\x16\x46\x41ULT_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rSTALL_WORKERS\x10\x01\x12\x10\n\x0cKILL_WORKERS\x10\x02\x12\x11\n\rCRASH_BATCHES\x10\x03\x12\r\n\tSLOW_DISK\x10\x04\x12\r\n\tFULL_DISK\x10\x05\x12\x0f\n\x0b\x42ROKEN_DISK\x10\x06\x12\x0f\n\x0b\x46ILL_MEMORY\x10\x07\x12\x0f\n\x0bSHIFT_CLOCK\x10\x08\x12\x08\n\x04HEAL\x10\t\x12\x10\n\x0cSLOW_JOURNAL\x10\n2\xa3\x04\n\x0c\x41\x64minService\x12\x46\n\tGetStatus\x12\x1b.engram.v1.GetStatusRequest\x1a\x1c.engram.v1.GetStatusResponse\x12:\n\x05\x44rain\x12\x17.engram.v1.DrainRequest\x1a\x18.engram.v1.DrainResponse\x12I\n\nCheckpoint\x12\x1c.engram.v1.CheckpointRequest\x1a\x1d.engram.v1.CheckpointResponse\x12\x43\n\x08Snapshot\x12\x1a.engram.v1.SnapshotRequest\x1a\x1b.engram.v1.SnapshotResponse\x12O\n\x0cReloadConfig\x12\x1e.engram.v1.ReloadConfigRequest\x1a\x1f.engram.v1.ReloadConfigResponse\x12`\n\x11TraceObservations\x12#.engram.v1.TraceObservationsRequest\x1a$.engram.v1.TraceObservationsResponse0\x01\x12L\n\x0bInjectFault\x12\x1d.engram.v1.InjectFaultRequest\x1a\x1e.engram.v1.InjectFaultResponseb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'engram.v1.admin_service_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _TRACESELECTION._serialized_start=2673
-  _TRACESELECTION._serialized_end=2778
-  _TRACEKIND._serialized_start=2780
-  _TRACEKIND._serialized_end=2870
-  _FAULTKIND._serialized_start=2873
-  _FAULTKIND._serialized_end=3059
+  _TRACESELECTION._serialized_start=2898
+  _TRACESELECTION._serialized_end=3003
+  _TRACEKIND._serialized_start=3005
+  _TRACEKIND._serialized_end=3095
+  _FAULTKIND._serialized_start=3098
+  _FAULTKIND._serialized_end=3302
   _GETSTATUSREQUEST._serialized_start=73
   _GETSTATUSREQUEST._serialized_end=91
   _LATENCYSUMMARY._serialized_start=93
@@ -34,39 +34,43 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _LANESTATUS._serialized_start=158
   _LANESTATUS._serialized_end=280
   _GETSTATUSRESPONSE._serialized_start=283
-  _GETSTATUSRESPONSE._serialized_end=941
-  _DRAINREQUEST._serialized_start=943
-  _DRAINREQUEST._serialized_end=973
-  _DRAINRESPONSE._serialized_start=975
-  _DRAINRESPONSE._serialized_end=1026
-  _CHECKPOINTREQUEST._serialized_start=1028
-  _CHECKPOINTREQUEST._serialized_end=1047
-  _CHECKPOINTRESPONSE._serialized_start=1049
-  _CHECKPOINTRESPONSE._serialized_end=1102
-  _SNAPSHOTREQUEST._serialized_start=1104
-  _SNAPSHOTREQUEST._serialized_end=1140
-  _SNAPSHOTRESPONSE._serialized_start=1142
-  _SNAPSHOTRESPONSE._serialized_end=1226
-  _RELOADCONFIGREQUEST._serialized_start=1228
-  _RELOADCONFIGREQUEST._serialized_end=1249
-  _RELOADCONFIGRESPONSE._serialized_start=1251
-  _RELOADCONFIGRESPONSE._serialized_end=1313
-  _TRACEOBSERVATIONSREQUEST._serialized_start=1315
-  _TRACEOBSERVATIONSREQUEST._serialized_end=1434
-  _SPAN._serialized_start=1436
-  _SPAN._serialized_end=1511
-  _TRACEBUFFERS._serialized_start=1514
-  _TRACEBUFFERS._serialized_end=1717
-  _TRACE._serialized_start=1720
-  _TRACE._serialized_end=2197
-  _TRACESTATE._serialized_start=2200
-  _TRACESTATE._serialized_end=2384
-  _TRACEOBSERVATIONSRESPONSE._serialized_start=2386
-  _TRACEOBSERVATIONSRESPONSE._serialized_end=2502
-  _INJECTFAULTREQUEST._serialized_start=2505
-  _INJECTFAULTREQUEST._serialized_end=2648
-  _INJECTFAULTRESPONSE._serialized_start=2650
-  _INJECTFAULTRESPONSE._serialized_end=2671
-  _ADMINSERVICE._serialized_start=3062
-  _ADMINSERVICE._serialized_end=3609
+  _GETSTATUSRESPONSE._serialized_end=1023
+  _BUILDSTATUS._serialized_start=1025
+  _BUILDSTATUS._serialized_end=1069
+  _MACHINESTATUS._serialized_start=1071
+  _MACHINESTATUS._serialized_end=1166
+  _DRAINREQUEST._serialized_start=1168
+  _DRAINREQUEST._serialized_end=1198
+  _DRAINRESPONSE._serialized_start=1200
+  _DRAINRESPONSE._serialized_end=1251
+  _CHECKPOINTREQUEST._serialized_start=1253
+  _CHECKPOINTREQUEST._serialized_end=1272
+  _CHECKPOINTRESPONSE._serialized_start=1274
+  _CHECKPOINTRESPONSE._serialized_end=1327
+  _SNAPSHOTREQUEST._serialized_start=1329
+  _SNAPSHOTREQUEST._serialized_end=1365
+  _SNAPSHOTRESPONSE._serialized_start=1367
+  _SNAPSHOTRESPONSE._serialized_end=1451
+  _RELOADCONFIGREQUEST._serialized_start=1453
+  _RELOADCONFIGREQUEST._serialized_end=1474
+  _RELOADCONFIGRESPONSE._serialized_start=1476
+  _RELOADCONFIGRESPONSE._serialized_end=1538
+  _TRACEOBSERVATIONSREQUEST._serialized_start=1540
+  _TRACEOBSERVATIONSREQUEST._serialized_end=1659
+  _SPAN._serialized_start=1661
+  _SPAN._serialized_end=1736
+  _TRACEBUFFERS._serialized_start=1739
+  _TRACEBUFFERS._serialized_end=1942
+  _TRACE._serialized_start=1945
+  _TRACE._serialized_end=2422
+  _TRACESTATE._serialized_start=2425
+  _TRACESTATE._serialized_end=2609
+  _TRACEOBSERVATIONSRESPONSE._serialized_start=2611
+  _TRACEOBSERVATIONSRESPONSE._serialized_end=2727
+  _INJECTFAULTREQUEST._serialized_start=2730
+  _INJECTFAULTREQUEST._serialized_end=2873
+  _INJECTFAULTRESPONSE._serialized_start=2875
+  _INJECTFAULTRESPONSE._serialized_end=2896
+  _ADMINSERVICE._serialized_start=3305
+  _ADMINSERVICE._serialized_end=3852
 # @@protoc_insertion_point(module_scope)

@@ -15,6 +15,7 @@ HEAL: FaultKind
 KILL_WORKERS: FaultKind
 SHIFT_CLOCK: FaultKind
 SLOW_DISK: FaultKind
+SLOW_JOURNAL: FaultKind
 STALL_WORKERS: FaultKind
 TRACE_KIND_OBSERVATION: TraceKind
 TRACE_KIND_RECALL: TraceKind
@@ -22,6 +23,14 @@ TRACE_KIND_UNSPECIFIED: TraceKind
 TRACE_SELECTION_BOTH: TraceSelection
 TRACE_SELECTION_OBSERVATIONS: TraceSelection
 TRACE_SELECTION_RECALLS: TraceSelection
+
+class BuildStatus(_message.Message):
+    __slots__ = ["commit", "flags"]
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_FIELD_NUMBER: _ClassVar[int]
+    commit: str
+    flags: str
+    def __init__(self, commit: _Optional[str] = ..., flags: _Optional[str] = ...) -> None: ...
 
 class CheckpointRequest(_message.Message):
     __slots__ = []
@@ -52,12 +61,14 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ["draining", "durability", "grpc_address", "lanes", "link_backlog", "metrics_address", "observations_live", "observations_total", "observe_latency", "pressure", "profile", "queue_capacity", "queue_depth", "recall_latency", "recalls_total", "recalls_waiting", "recovered", "rejected_total", "resident_bytes", "spaces", "started_at_us", "streams", "uptime_us", "version"]
+    __slots__ = ["build", "draining", "durability", "grpc_address", "lanes", "link_backlog", "machine", "metrics_address", "observations_live", "observations_total", "observe_latency", "pressure", "profile", "queue_capacity", "queue_depth", "recall_latency", "recalls_total", "recalls_waiting", "recovered", "rejected_total", "resident_bytes", "spaces", "started_at_us", "streams", "uptime_us", "version"]
+    BUILD_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
     GRPC_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     LANES_FIELD_NUMBER: _ClassVar[int]
     LINK_BACKLOG_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
     METRICS_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     OBSERVATIONS_LIVE_FIELD_NUMBER: _ClassVar[int]
     OBSERVATIONS_TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -77,11 +88,13 @@ class GetStatusResponse(_message.Message):
     STREAMS_FIELD_NUMBER: _ClassVar[int]
     UPTIME_US_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    build: BuildStatus
     draining: bool
     durability: _observation_pb2.Durability
     grpc_address: str
     lanes: _containers.RepeatedCompositeFieldContainer[LaneStatus]
     link_backlog: int
+    machine: MachineStatus
     metrics_address: str
     observations_live: int
     observations_total: int
@@ -101,7 +114,7 @@ class GetStatusResponse(_message.Message):
     streams: int
     uptime_us: int
     version: str
-    def __init__(self, version: _Optional[str] = ..., started_at_us: _Optional[int] = ..., uptime_us: _Optional[int] = ..., profile: _Optional[str] = ..., durability: _Optional[_Union[_observation_pb2.Durability, str]] = ..., draining: bool = ..., recovered: _Optional[float] = ..., queue_depth: _Optional[int] = ..., queue_capacity: _Optional[int] = ..., pressure: _Optional[_Union[_observation_pb2.PressureLevel, str]] = ..., lanes: _Optional[_Iterable[_Union[LaneStatus, _Mapping]]] = ..., recalls_waiting: _Optional[int] = ..., streams: _Optional[int] = ..., spaces: _Optional[int] = ..., observations_live: _Optional[int] = ..., link_backlog: _Optional[int] = ..., observations_total: _Optional[int] = ..., rejected_total: _Optional[int] = ..., recalls_total: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., observe_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., recall_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., grpc_address: _Optional[str] = ..., metrics_address: _Optional[str] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., started_at_us: _Optional[int] = ..., uptime_us: _Optional[int] = ..., profile: _Optional[str] = ..., durability: _Optional[_Union[_observation_pb2.Durability, str]] = ..., draining: bool = ..., recovered: _Optional[float] = ..., queue_depth: _Optional[int] = ..., queue_capacity: _Optional[int] = ..., pressure: _Optional[_Union[_observation_pb2.PressureLevel, str]] = ..., lanes: _Optional[_Iterable[_Union[LaneStatus, _Mapping]]] = ..., recalls_waiting: _Optional[int] = ..., streams: _Optional[int] = ..., spaces: _Optional[int] = ..., observations_live: _Optional[int] = ..., link_backlog: _Optional[int] = ..., observations_total: _Optional[int] = ..., rejected_total: _Optional[int] = ..., recalls_total: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., observe_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., recall_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., grpc_address: _Optional[str] = ..., metrics_address: _Optional[str] = ..., build: _Optional[_Union[BuildStatus, _Mapping]] = ..., machine: _Optional[_Union[MachineStatus, _Mapping]] = ...) -> None: ...
 
 class InjectFaultRequest(_message.Message):
     __slots__ = ["bytes", "count", "delay_us", "duration_us", "kind", "shift_us"]
@@ -148,6 +161,20 @@ class LatencySummary(_message.Message):
     p50_us: int
     p99_us: int
     def __init__(self, p50_us: _Optional[int] = ..., p99_us: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
+
+class MachineStatus(_message.Message):
+    __slots__ = ["cores", "cpu", "memory_bytes", "name", "system"]
+    CORES_FIELD_NUMBER: _ClassVar[int]
+    CPU_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    cores: int
+    cpu: str
+    memory_bytes: int
+    name: str
+    system: str
+    def __init__(self, name: _Optional[str] = ..., system: _Optional[str] = ..., cpu: _Optional[str] = ..., cores: _Optional[int] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
 
 class ReloadConfigRequest(_message.Message):
     __slots__ = []

@@ -104,7 +104,8 @@ class AdminServiceServicer(object):
 
     def InjectFault(self, request, context):
         """Breaks something on purpose, to see what becomes of it. PERMISSION_DENIED unless admin.fault_injection is on.
-        INVALID_ARGUMENT: a kind without what it needs. FAILED_PRECONDITION: this daemon does not have what is to break.
+        INVALID_ARGUMENT: a kind without what it needs, or beyond a bound. FAILED_PRECONDITION: this daemon does not have what
+        is to break. UNAVAILABLE while it drains, but for HEAL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -85,8 +85,15 @@ class Bench(unittest.TestCase):
         for figure in ("wakeups", "batches", "batch_size_p50", "stolen_share", "pressure_events", "queue_peak",
                        "queue_capacity"):
             self.assertIn(figure, report["scheduling"])
-        for fact in ("machine", "cpu", "cores", "commit", "build", "daemon_version", "daemon_crc32c"):
-            self.assertTrue(report["environment"][fact], fact)
+        for side in ("client", "daemon"):
+            for fact in ("machine", "system", "cpu", "cores", "memory_bytes", "commit", "build"):
+                self.assertTrue(report["environment"][side][fact], side + fact)
+                self.assertNotEqual(report["environment"][side][fact], "unknown", side + fact)
+        self.assertTrue(report["environment"]["daemon"]["version"])
+        self.assertTrue(report["environment"]["daemon"]["crc32c"])
+        # Out of the transport, into the journal's group, into the kernel; and what frames them.
+        self.assertGreater(report["resources"]["copies_per_observation"], 3)
+        self.assertLess(report["resources"]["copies_per_observation"], 4.5)
         self.assertEqual(report["config"]["profile"], "balanced")
         self.assertEqual(report["config"]["in_force"]["storage"]["segment_bytes"], 4 << 20)
         self.assertEqual(report["config"]["arguments"]["seed"], 1)
@@ -127,6 +134,33 @@ class Bench(unittest.TestCase):
         self.assertEqual(run("bench", "--stored", "now.json", "--compare", "before.json", "--threshold", "60%").returncode,
                          0)
         self.assertEqual(run("bench", "--stored", "nothing").returncode, 66)
+
+    def test_another_machine_ends_with_4_and_says_so(self):
+        other = json.loads(json.dumps(self.report))
+        for limit in ("grpc_sink", "disk_sync", "memory_scan"):
+            other["limits"][limit]["observations_per_second"] *= 2
+        Path("same.json").write_text(json.dumps(self.report))
+        Path("other.json").write_text(json.dumps(other))
+        done = run("bench", "--stored", "same.json", "--compare", "other.json")
+        self.assertEqual(done.returncode, 4, done.stdout)
+        self.assertIn("differ too much", done.stderr)
+        self.assertIn("the machines differ too much", done.stdout)
+
+    def test_a_comparison_takes_the_load_of_the_report_and_the_rest_of_the_command_line(self):
+        done = run("bench", "--duration", "600ms", "--warmup", "200ms", "--compare", "first", "--batch", "100",
+                   "--engramd", ENGRAMD, "--format", "json", "--threshold", "1000%", "--no-limits")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        for argument in ("dimension", "preload", "streams", "seed", "rate"):
+            self.assertEqual(report["config"]["arguments"][argument], self.report["config"]["arguments"][argument])
+        self.assertEqual(report["config"]["arguments"]["batch"], 100)
+        self.assertEqual(report["config"]["settings"], self.report["config"]["settings"])
+        self.assertIn("batch: 256 before, 100 now", done.stderr)
+
+    def test_what_cannot_be_kept_is_refused_before_it_is_measured(self):
+        self.assertEqual(run("bench", "--baseline", "a/b", timeout=5).returncode, 2)
+        self.assertEqual(run("bench", "--report", "not/there.html", timeout=5).returncode, 73)
+        self.assertEqual(run("tune", "--write", "not/there.yaml", "--engramd", ENGRAMD, timeout=5).returncode, 73)
 
     def test_two_daemons_take_turns(self):
         done = run("bench", "--duration", "1s", "--warmup", "500ms", "--against", ENGRAMD, "--threshold", "1000%",
@@ -174,13 +208,15 @@ class Bench(unittest.TestCase):
         found = re.search(r'<pre id="drawn">([A-Za-z0-9+/=]+)</pre>', shown.stdout)
         self.assertIsNotNone(found, shown.stderr[-2000:])
         drawn = {plot["title"]: plot for plot in json.loads(base64.b64decode(found.group(1)))}
-        self.assertEqual(len(drawn), 6, list(drawn))
+        self.assertEqual(len(drawn), 7, list(drawn))
         for title, plot in drawn.items():
             self.assertGreater(plot["width"], 300, title)
             self.assertEqual(plot["outside"], 0, title)
             self.assertTrue(any(length > 100 for length in plot["lines"]) or any(area > 100 for area in plot["bars"]),
                             plot)
-        self.assertEqual(len(drawn["Latency to the durable acknowledgement over time"]["lines"]), 2)
+        for title in ("Latency to the durable acknowledgement over time", "Recall latency over time"):
+            self.assertEqual(len(drawn[title]["lines"]), 2, title)
+            self.assertGreater(min(drawn[title]["lines"]), 20, title)
 
     def test_tune_writes_a_configuration_that_the_daemon_loads(self):
         done = run("tune", "--p99", "50ms", "--min-throughput", "1k", "--budget", "5s", "--write", "tuned.yaml", *SMALL)
@@ -194,6 +230,10 @@ class Bench(unittest.TestCase):
                                  capture_output=True, text=True, check=False)
         self.assertEqual(checked.returncode, 0, checked.stderr)
         self.assertEqual(json.loads(checked.stdout)["settings"]["storage"]["segment_bytes"], 4 << 20)
+        missed = run("tune", "--p99", "10us", "--min-throughput", "1k", "--budget", "2s", "--write", "missed.yaml", *SMALL)
+        self.assertEqual(missed.returncode, 1, missed.stderr)
+        self.assertIn("misses the goal", missed.stdout)
+        self.assertTrue(Path("missed.yaml").exists())
         self.assertEqual(run("tune", "--set", "no_such_setting=1", "--engramd", ENGRAMD).returncode, 65)
 
 

@@ -105,6 +105,21 @@ TEST(BenchStoreTest, AReportIsFoundByNameAndByFile) {
   }
 }
 
+TEST(BenchStoreTest, ANameIsCheckedBeforeThereIsAReport) {
+  EXPECT_TRUE(CheckReportName("before-2.0").ok());
+  for (const std::string& name : {std::string(), std::string(".."), std::string("a/b"), std::string(300, 'a')}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(CheckReportName(name))) << name;
+  }
+}
+
+TEST(BenchStoreTest, WhatCannotBeWrittenIsFoundOutWithoutWriting) {
+  const auto directory = *TemporaryDirectory::Create();
+  EXPECT_TRUE(CheckWritable(directory->path() / "new.yaml").ok());
+  EXPECT_TRUE(std::filesystem::is_empty(directory->path()));
+  EXPECT_FALSE(CheckWritable(directory->path()).ok());
+  EXPECT_FALSE(CheckWritable(directory->path() / "not there" / "new.yaml").ok());
+}
+
 TEST(BenchStoreTest, WhatIsNoReportIsRefused) {
   const auto directory = *TemporaryDirectory::Create();
   EXPECT_TRUE(absl::IsNotFound(ReadReport(directory->path(), "nothing").status()));

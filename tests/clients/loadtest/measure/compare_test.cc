@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <span>
+#include <string_view>
+
 namespace engram {
 namespace {
 
@@ -44,7 +47,60 @@ TEST(CompareTest, AFallThatTheRoundsThemselvesShowIsChance) {
 }
 
 TEST(CompareTest, AMachineThatBecameSlowerExcusesTheFall) {
-  EXPECT_FALSE(CompareStored(With({100, 101, 102, 101}, 1000), With({80, 81, 82, 81}, 790), 0.05).Regressed());
+  const BenchDocument base = With({100, 101, 102, 101}, 1000), now = With({80, 81, 82, 81}, 840);
+  EXPECT_FALSE(CompareStored(base, now, 0.05).Regressed());
+  EXPECT_FALSE(CompareStored(base, now, 0.05).Incomparable());
+}
+
+TEST(CompareTest, AMachineThatBecameFasterExcusesNoFall) {
+  EXPECT_TRUE(CompareStored(With({100, 101, 102, 101}, 1000), With({80, 81, 82, 81}, 1190), 0.05).Regressed());
+}
+
+TEST(CompareTest, AMachineThatIsAnotherLeavesOpenWhatDependsOnItAndNothingElse) {
+  BenchDocument base = With({100, 101, 102, 101}, 1000), now = With({50, 51, 52, 51}, 700);
+  base.Put("recall.at_10", 0.99);
+  now.Put("recall.at_10", 0.99);
+  Comparison comparison = CompareStored(base, now, 0.05);
+  EXPECT_EQ(VerdictOf(comparison, kRate), Compared::Verdict::kMachine);
+  EXPECT_EQ(VerdictOf(comparison, "recall.at_10"), Compared::Verdict::kSame);
+  EXPECT_TRUE(comparison.Incomparable());
+  EXPECT_FALSE(comparison.Regressed());
+  now.Put("recall.at_10", 0.7);
+  EXPECT_TRUE(CompareStored(base, now, 0.05).Regressed());
+  PutComparison(comparison, "before", now);
+  EXPECT_EQ(*now.Find("comparison.incomparable"), true);
+  EXPECT_EQ((*now.Find("comparison.machine"))[0]["limit"], "grpc_sink");
+  EXPECT_EQ((*now.Find("comparison.machine"))[0]["comparable"], false);
+}
+
+TEST(CompareTest, EveryFigureThatBothHaveIsComparedAndTheRarestAreToldOnly) {
+  BenchDocument base, now;
+  const char* judged[] = {"throughput.kept_per_second", "latency.durable.p90_seconds", "latency.observe.p95_seconds",
+                          "latency.recall.p99_seconds", "stages.queue.p50_seconds", "recall.at_10",
+                          "resources.copies_per_observation"};
+  const char* told[] = {"throughput.bytes_per_second", "latency.recall.p999_seconds", "latency.recall.max_seconds",
+                        "stages.queue.p99_seconds", "recall.min_at_10"};
+  const auto rises = [](std::string_view path) {
+    return path.starts_with("latency") || path.starts_with("stages") || path.starts_with("resources");
+  };
+  for (const auto& paths : {std::span<const char*>(judged), std::span<const char*>(told)}) {
+    for (const char* path : paths) {
+      base.Put(path, 1.0);
+      now.Put(path, rises(path) ? 2.0 : 0.5);
+    }
+  }
+  base.Put("stages.only_before.p50_seconds", 1.0);
+  const Comparison comparison = CompareStored(base, now, 0.05);
+  EXPECT_EQ(comparison.figures.size(), std::size(judged) + std::size(told));
+  for (const char* path : judged) EXPECT_EQ(VerdictOf(comparison, path), Compared::Verdict::kWorse) << path;
+  for (const char* path : told) EXPECT_EQ(VerdictOf(comparison, path), Compared::Verdict::kTold) << path;
+}
+
+TEST(CompareTest, AStageThatGrewByLessThanAnyoneFeelsIsTheSame) {
+  BenchDocument base, now;
+  base.Put("stages.queue.p50_seconds", 5e-6);
+  now.Put("stages.queue.p50_seconds", 20e-6);
+  EXPECT_FALSE(CompareStored(base, now, 0.05).Regressed());
 }
 
 TEST(CompareTest, RoundsThatTookTurnsAreComparedPairByPair) {

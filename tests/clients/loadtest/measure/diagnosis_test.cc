@@ -11,14 +11,14 @@ namespace {
 // Nothing near its end on four cores.
 BenchDocument Idle(std::initializer_list<std::pair<const char*, double>> figures) {
   BenchDocument document;
-  const std::pair<const char*, double> calm[] = {{"environment.cores", 4},
+  const std::pair<const char*, double> calm[] = {{"environment.daemon.cores", 4},
                                                  {"resources.daemon_cpu_cores", 1},
                                                  {"resources.client_cpu_cores", 0.8},
                                                  {"resources.journal_busy_share", 0.2},
                                                  {"resources.bytes_per_sync", 900'000},
                                                  {"resources.pool_reuse_rate", 0.99},
                                                  {"resources.memory_used_share", 0.1},
-                                                 {"resources.copies_per_observation", 1.05},
+                                                 {"resources.written_per_byte", 1.05},
                                                  {"limits.disk_sync.share", 0.2},
                                                  {"limits.memory_scan.share", 0.02},
                                                  {"scheduling.queue_peak", 2000},
@@ -51,6 +51,21 @@ TEST(DiagnosisTest, ADaemonThatTakesTheCoresIsCpuBound) {
 TEST(DiagnosisTest, AClientThatTakesTheCoresIsClientBound) {
   const Diagnosis diagnosis = Diagnose(Idle({{"resources.client_cpu_cores", 2.8}}));
   EXPECT_EQ(diagnosis.bottleneck, "client-bound");
+}
+
+TEST(DiagnosisTest, AClientOnAnotherMachineTakesNoCoresOfTheDaemons) {
+  BenchDocument document = Idle({{"resources.daemon_cpu_cores", 2.5}, {"resources.client_cpu_cores", 2}});
+  EXPECT_EQ(Diagnose(document).bottleneck, "CPU-bound");
+  document.Put("environment.daemon.machine", "there");
+  document.Put("environment.client.machine", "here");
+  EXPECT_EQ(Diagnose(document).bottleneck, "none");
+}
+
+TEST(DiagnosisTest, OfUnknownCoresNoneAreUsedUp) {
+  BenchDocument document = Idle({{"resources.daemon_cpu_cores", 30}});
+  EXPECT_EQ(Diagnose(document).bottleneck, "CPU-bound");
+  document.Put("environment.daemon.cores", nullptr);
+  EXPECT_EQ(Diagnose(document).bottleneck, "none");
 }
 
 TEST(DiagnosisTest, AQueueThatHardlyFillsBesideAnIdleDaemonIsClientBound) {
@@ -86,7 +101,7 @@ TEST(DiagnosisTest, MemoryNearItsLimitOrPoolsThatDoNotServeAreMemoryBound) {
 
 TEST(DiagnosisTest, BytesMovedAgainAndAgainAreCopyBound) {
   EXPECT_EQ(Diagnose(Idle({{"limits.memory_scan.share", 0.25}})).bottleneck, "copy-bound");
-  EXPECT_EQ(Diagnose(Idle({{"resources.copies_per_observation", 2.5}})).bottleneck, "copy-bound");
+  EXPECT_EQ(Diagnose(Idle({{"resources.written_per_byte", 2.5}})).bottleneck, "copy-bound");
 }
 
 TEST(DiagnosisTest, AFullQueueThatNothingExplainsIsBackpressureBound) {

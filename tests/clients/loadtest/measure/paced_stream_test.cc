@@ -8,6 +8,7 @@
 
 #include "loadtest/measure/load_phase.h"
 #include "loadtest/observe_client.h"
+#include "loadtest/pacing.h"
 
 namespace engram {
 namespace {
@@ -30,9 +31,14 @@ class Taker final : public v1::MemoryService::Service {
         if (first == bad) {
           ack.add_rejected()->set_code(grpc::StatusCode::INVALID_ARGUMENT);
         } else if ((first == full && !was_full.exchange(true)) || first > taken + 1) {
-          ack.add_rejected()->set_code(first == full ? grpc::StatusCode::RESOURCE_EXHAUSTED
-                                                     : grpc::StatusCode::OUT_OF_RANGE);
+          v1::Rejection& rejection = *ack.add_rejected();
+          rejection.set_code(first == full ? grpc::StatusCode::RESOURCE_EXHAUSTED : grpc::StatusCode::OUT_OF_RANGE);
+          if (first == full) {
+            rejection.set_retry_after_us(retry_after_us);
+            refused_at = NowNanos();
+          }
         } else {
+          if (first == full) taken_at = NowNanos();
           taken = std::max<uint64_t>(taken, first + request.batch().observations_size() - 1);
         }
         most = std::max(most.load(), taken);
@@ -45,6 +51,9 @@ class Taker final : public v1::MemoryService::Service {
   }
 
   uint64_t full = 0, bad = 0;
+  int64_t retry_after_us = 0;
+  // Of the frame `full`.
+  std::atomic<int64_t> refused_at{0}, taken_at{0};
   std::atomic<bool> was_full{false};
   std::atomic<uint64_t> most{0};
 };
@@ -89,6 +98,16 @@ TEST_F(PacedStreamTest, WhatThereWasNoRoomForIsSentAgainAndItsLatencyGoesOn) {
   ASSERT_TRUE(outcome.ok()) << outcome.status();
   EXPECT_EQ(outcome->acknowledged, 24u);
   EXPECT_GE(outcome->sent_again, 4u);
+}
+
+TEST_F(PacedStreamTest, ComesBackNotBeforeItIsToldTo) {
+  taker_.full = 9;
+  taker_.retry_after_us = 50'000;
+  const auto outcome = Run({.space = "s", .seconds = 60, .most_frames = 6});
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->acknowledged, 24u);
+  // From when it was told, which is later than when it was refused; so nothing of the machine's makes this fail.
+  EXPECT_GE(taker_.taken_at - taker_.refused_at, 50'000'000);
 }
 
 TEST_F(PacedStreamTest, WhatIsRefusedForGoodIsAnError) {

@@ -102,11 +102,42 @@ TEST(TuneTest, EndsWithinItsBudget) {
   }
 }
 
-TEST(TuneTest, AnErrorOfATrialIsTheSearchs) {
+TEST(TuneTest, AnErrorOfTheBaselineIsTheSearchs) {
   MadeUpDaemon daemon({});
   TuneMeans means = daemon.Means();
   means.measure = [](const Trial&, double) -> absl::StatusOr<Trial> { return absl::NotFoundError("no engramd"); };
   EXPECT_TRUE(absl::IsNotFound(Tune(kGoal, means).status()));
+}
+
+TEST(TuneTest, SettingsThatTheDaemonRefusesAreAResultAndTheSearchGoesOn) {
+  MadeUpDaemon daemon({{"num_workers=2", 1.5}, {"min_batch_size=50", 100}});
+  TuneMeans means = daemon.Means();
+  means.measure = [&](const Trial& named, double seconds) -> absl::StatusOr<Trial> {
+    for (const std::string& setting : named.settings) {
+      if (setting == "min_batch_size=50") return absl::InternalError("min_batch_size is above max_batch_size");
+    }
+    return daemon.Measure(named, seconds);
+  };
+  const auto result = Tune(kGoal, means);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(result->winner.settings, ElementsAre("num_workers=2"));
+  const auto refused = std::find_if(result->trials.begin(), result->trials.end(),
+                                    [](const Trial& trial) { return trial.name == "min_batch_size=50"; });
+  ASSERT_NE(refused, result->trials.end());
+  EXPECT_THAT(refused->failure, HasSubstr("above max_batch_size"));
+  EXPECT_FALSE(refused->Meets({1e9, 0, 1}));
+}
+
+TEST(TuneTest, ABestThatCannotBeConfirmedIsNotRecommended) {
+  MadeUpDaemon daemon({{"num_workers=2", 1.5}});
+  TuneMeans means = daemon.Means();
+  means.confirm = [](const Trial&, const Trial&, double) -> absl::StatusOr<std::vector<Trial>> {
+    return absl::InternalError("no room for two");
+  };
+  const auto result = Tune(kGoal, means);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE(result->winner.settings.empty());
+  EXPECT_EQ(result->unconfirmed, "no room for two");
 }
 
 TEST(TuneTest, WhatMeetsTheGoalScoresAboveWhatDoesNot) {

@@ -1,0 +1,87 @@
+// Who was answered and who was not, against a daemon that is made up and refuses on request.
+#include "loadtest/recall_load.h"
+
+#include <grpcpp/server_builder.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+
+#include "loadtest/pacing.h"
+
+namespace engram {
+namespace {
+
+class Refuser final : public v1::MemoryService::Service {
+ public:
+  Refuser() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  void Await(uint64_t calls) const {
+    for (uint64_t seen = calls_.load(); seen < calls; seen = calls_.load()) calls_.wait(seen);
+  }
+
+  grpc::Status Recall(grpc::ServerContext*, const v1::RecallRequest*, v1::RecallResponse*) override {
+    const uint64_t number = calls_.fetch_add(1);
+    calls_.notify_all();
+    return number % 2 == 0 ? grpc::Status::OK : grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "no slot");
+  }
+
+ private:
+  int port_ = 0;
+  std::atomic<uint64_t> calls_{0};
+  std::unique_ptr<grpc::Server> server_;
+};
+
+class RecallLoadTest : public ::testing::Test {
+ protected:
+  RecallLoadTest() {
+    streams_.push_back(
+        std::make_unique<LoadStream>(LoadStream::Plan{.address = refuser_.address(), .space = "s"}, &shape_, &made_));
+  }
+  // Ten recalls, one a second, from `began` on.
+  std::unique_ptr<RecallLoad> Ten(int64_t began) {
+    return std::make_unique<RecallLoad>(refuser_.address(), Scenario::Recalls{.per_second = 1, .callers = 1}, 1, began, 10,
+                                        &streams_, &made_, false);
+  }
+
+  Refuser refuser_;
+  const LoadShape shape_{{{1, 1, 1}}};
+  const MadeObservations made_{1, 8, 40, 0};
+  std::vector<std::unique_ptr<LoadStream>> streams_;
+};
+
+TEST_F(RecallLoadTest, ARefusalIsNoAnswerAndNoLatency) {
+  const auto load = Ten(NowNanos() - 20 * kNanosPerSecond);
+  load->Start();
+  refuser_.Await(10);
+  load->Finish();
+  EXPECT_EQ(load->due(), 10u);
+  EXPECT_EQ(load->answered(), 5u);
+  EXPECT_EQ(load->latency().count(), 5u);
+  EXPECT_EQ(load->ended_by_code().at(grpc::StatusCode::RESOURCE_EXHAUSTED), 5u);
+}
+
+TEST_F(RecallLoadTest, WhatWasDueAndNeverSentIsUnansweredAndHadWaited) {
+  const auto load = Ten(NowNanos() - 20 * kNanosPerSecond);
+  load->Finish();
+  EXPECT_EQ(load->due(), 10u);
+  EXPECT_EQ(load->answered(), 0u);
+  EXPECT_EQ(load->latency().count(), 10u);
+  EXPECT_GE(load->latency().max(), 10 * kNanosPerSecond);
+}
+
+TEST_F(RecallLoadTest, WhatIsNotDueYetIsNotMissed) {
+  const auto load = Ten(NowNanos() + 1000 * kNanosPerSecond);
+  load->Start();
+  load->Finish();
+  EXPECT_EQ(load->due(), 0u);
+  EXPECT_EQ(load->latency().count(), 0u);
+}
+
+}  // namespace
+}  // namespace engram
