@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <new>
+#include <utility>
 
 namespace engram {
 
@@ -18,7 +19,7 @@ std::string_view WordOf(SpanName name) {
 Tracer::Tracer(size_t capacity, uint64_t seed) : capacity_(std::max<size_t>(capacity, 1)), seed_(seed) {
   recent_.slots.resize(capacity_);
   slow_.slots.resize(capacity_);
-  unlinked_.reserve(capacity_);
+  unlinked_.resize(capacity_);
 }
 
 void Tracer::Tune(double rate, Duration slow) {
@@ -56,24 +57,23 @@ void Tracer::Record(const Trace& trace) noexcept {
   }
   kept.number = ++recorded_;
   if (trace.kind != TraceKind::kObservation || trace.ordinal == kNoOrdinal) return;
-  // The oldest waits in vain, it may be: a small space has no graph.
-  if (unlinked_.size() == capacity_) unlinked_.erase(unlinked_.begin());
-  unlinked_.push_back({trace.space_id, trace.ordinal, static_cast<uint32_t>(slot), kept.number, slow});
+  unlinked_[next_unlinked_] = {kept.number, trace.space_id, trace.ordinal, static_cast<uint32_t>(slot), slow};
+  next_unlinked_ = (next_unlinked_ + 1) % capacity_;
 }
 
 void Tracer::Linked(uint64_t space_id, Ordinal from, Ordinal end, MonotonicTime begun, MonotonicTime ended) {
   MutexLock lock(mu_);
-  std::erase_if(unlinked_, [&](const Unlinked& one) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    if (one.space_id != space_id || one.ordinal >= end) return false;
+  for (Unlinked& one : unlinked_) {
+    if (one.number == 0 || one.space_id != space_id || one.ordinal >= end) continue;
     Trace& trace = (one.slow ? slow_ : recent_).slots[one.slot];
+    const uint64_t number = std::exchange(one.number, 0);
     // Another may have taken its place; or it was linked before its trace was there, and nobody knows when.
-    if (trace.number != one.number || one.ordinal < from) return true;
+    if (trace.number != number || one.ordinal < from) continue;
     const MonotonicTime visible = trace.began + trace.spans[0].end();
     const int link = trace.Add(SpanName::kLink, Trace::kRoot, visible, ended);
     trace.Add(SpanName::kBacklog, link, visible, begun);
     trace.Add(SpanName::kTurn, link, begun, ended);
-    return true;
-  });
+  }
 }
 
 std::vector<Trace> Tracer::Read(const Query& query) const {

@@ -76,13 +76,13 @@ class Tracer {
     std::vector<Trace> slots;  // A number of 0: empty.
     size_t next = 0;
   };
-  // A trace whose observation was not linked yet.
+  // A trace whose observation was not linked yet. A number of 0: none.
   struct Unlinked {
-    uint64_t space_id;
-    Ordinal ordinal;
-    uint32_t slot;
-    uint64_t number;
-    bool slow;
+    uint64_t number = 0;
+    uint64_t space_id = 0;
+    Ordinal ordinal = 0;
+    uint32_t slot = 0;
+    bool slow = false;
   };
 
   // Constant after construction.
@@ -100,8 +100,9 @@ class Tracer {
   Ring recent_ ABSL_GUARDED_BY(mu_);
   Ring slow_ ABSL_GUARDED_BY(mu_);
   uint64_t recorded_ ABSL_GUARDED_BY(mu_) = 0;
-  // In the order they were recorded, at most capacity_.
+  // A ring as well: the oldest waits in vain, it may be, for a small space has no graph.
   std::vector<Unlinked> unlinked_ ABSL_GUARDED_BY(mu_);
+  size_t next_unlinked_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace engram
