@@ -1,6 +1,7 @@
 #include "core/linker.h"
 
 #include <exception>
+#include <new>
 
 namespace engram {
 
@@ -33,6 +34,26 @@ void Linker::Invite(const std::shared_ptr<Space>& space, uint32_t turn) {
     };
     if (!yield()) space->index()->AssistLink(yield);
     assisting_.store(false);
+  });
+}
+
+void Linker::HastenBits(const std::shared_ptr<Space>& space) {
+  if (stopping_.load() || !space->index()->bits_due() || !space->ClaimBits()) return;
+  SubmitBits(space);
+}
+
+void Linker::SubmitBits(const std::shared_ptr<Space>& space) {
+  // As long as a worker's turn.
+  constexpr uint32_t kTurn = 4096;
+  executor_->Submit(WorkClass::kNormal, [this, space] {
+    uint32_t made = 0;
+    try {
+      made = space->index()->MakeBits(kTurn);
+    } catch (const std::bad_alloc&) {
+      // The next recall that misses them asks again.
+    }
+    if (made == kTurn && !stopping_.load() && !space->dropped()) return SubmitBits(space);
+    space->ReleaseBits();
   });
 }
 

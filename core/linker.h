@@ -49,7 +49,10 @@ class Linker {
 
   // Sees to it that the space is being linked while that is due.
   void Schedule(const std::shared_ptr<Space>& space);
-  // No more Schedule; waits for what is linking.
+  // Sees to it that bits that are due are made, among the batches and not behind them: a recall has looked at a long tail
+  // without them, which takes many times as long, and holds up the space's writers in turn.
+  void HastenBits(const std::shared_ptr<Space>& space);
+  // No more of either; waits for what is linking.
   void Stop();
 
   // Linking holds back between the two.
@@ -59,6 +62,7 @@ class Linker {
  private:
   void LinkSome(const std::shared_ptr<Space>& space);
   void SubmitTurn(const std::shared_ptr<Space>& space);
+  void SubmitBits(const std::shared_ptr<Space>& space);
   void Release(Space& space);
   // Has another thread take part in the turn that is about to begin, where it would hold up nobody.
   void Invite(const std::shared_ptr<Space>& space, uint32_t turn);

@@ -256,6 +256,7 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   times.rerank = found.rerank_time;
   // A filter's share of a scan is none of the tail's.
   if (request.filter == nullptr) ingest_->budget().NoteScan(*space, found.tail_scanned, found.tail_time);
+  ingest_->linker().HastenBits(space);
   canary_->Consider(space, query.filter, due, request, view, found);
   answer.graph_candidates = found.graph_candidates;
   answer.tail_scanned = found.tail_scanned;

@@ -1,5 +1,6 @@
 #include "index/code_slab.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -45,16 +46,21 @@ void CodeSlab::SetCode(Ordinal ordinal, const int8_t* code, float scale, float r
 
 void CodeSlab::MakeBits(Ordinal end) {
   ENGRAM_CHECK(end <= size());
-  Ordinal ordinal = bits_through_.load(std::memory_order_relaxed);
-  if (!bits() || ordinal >= end) return;
-  bit_blocks_.Reserve(end);
-  for (; ordinal < end; ++ordinal) {
-    if (Lane(ordinal) == 0) new (bit_blocks_.BlockAddress(ordinal)) BitBlock;
-    auto* const bits = reinterpret_cast<uint64_t*>(bit_blocks_.RowAddress(ordinal));
-    reinterpret_cast<BitBlock*>(bit_blocks_.BlockAddress(ordinal))->factor[Lane(ordinal)] =
-        coder_.EncodeBits(Code(ordinal), BlockOf(ordinal).squares[Lane(ordinal)], bits);
+  constexpr Ordinal kAtOnce = 256;
+  while (bits() && bits_through() < end) {
+    MutexLock lock(bits_mu_);
+    Ordinal ordinal = bits_through_.load(std::memory_order_relaxed);
+    if (ordinal >= end) return;
+    const Ordinal stop = ordinal + std::min(end - ordinal, kAtOnce);
+    bit_blocks_.Reserve(stop);
+    for (; ordinal < stop; ++ordinal) {
+      if (Lane(ordinal) == 0) new (bit_blocks_.BlockAddress(ordinal)) BitBlock;
+      auto* const bits = reinterpret_cast<uint64_t*>(bit_blocks_.RowAddress(ordinal));
+      reinterpret_cast<BitBlock*>(bit_blocks_.BlockAddress(ordinal))->factor[Lane(ordinal)] =
+          coder_.EncodeBits(Code(ordinal), BlockOf(ordinal).squares[Lane(ordinal)], bits);
+    }
+    bits_through_.store(stop, std::memory_order_release);
   }
-  bits_through_.store(end, std::memory_order_release);
 }
 
 CodeColumns CodeSlab::Columns(Ordinal ordinal) const {

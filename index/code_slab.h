@@ -2,7 +2,7 @@
 //
 // Layout: sixteen codes make a *block*, their columns first and their rows behind. The bits, where the coder makes any,
 //         lie in blocks of their own with their factors, so a scan of them reads one stream of 100 bytes a vector at 768-d.
-// Threads:   Reserve, Append, SetCode, Publish: the writer. MakeBits: one at a time, beside the writer and the readers.
+// Threads:   Reserve, Append, SetCode, Publish: the writer. MakeBits: any thread, beside the writer and the readers.
 //            Everything const: any thread, for ordinals below `size()`, bits below `bits_through()`, and for columns
 //            below any ordinal that came from such a thread.
 // Ownership: owns the memory; rows and columns stay where they are until it goes.
@@ -12,11 +12,14 @@
 //            again as bytes do, and only linking and long scans need them, so the writer is spared them.
 #pragma once
 
+#include <absl/base/thread_annotations.h>
+
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 
+#include "core/base/mutex.h"
 #include "core/base/types.h"
 #include "index/coder.h"
 #include "index/versioned_blocks.h"
@@ -51,8 +54,9 @@ class CodeSlab : public VersionedBlocks {
 
   // --- whoever makes bits ---
 
-  // Makes the bits of the ordinals below `end` that have none yet; nothing without bits. REQUIRES: end <= size().
-  void MakeBits(Ordinal end);
+  // Makes the bits of the ordinals below `end` that have none yet; nothing without bits. Several threads take turns of a
+  // few hundred. REQUIRES: end <= size().
+  void MakeBits(Ordinal end) ABSL_LOCKS_EXCLUDED(bits_mu_);
 
   // --- readers ---
 
@@ -93,7 +97,9 @@ class CodeSlab : public VersionedBlocks {
   // Constant after construction.
   const Coder coder_;
 
-  // Own synchronisation: extents and rows are stored before the watermark that reaches into them.
+  // Own synchronisation: extents and rows are stored before the watermark that reaches into them. Who makes bits holds
+  // the mutex.
+  Mutex bits_mu_;
   BlockExtents bit_blocks_;
   std::atomic<Ordinal> bits_through_{0};
 };

@@ -97,8 +97,12 @@ class CodedSpaceIndex final : public SpaceIndex {
   uint64_t linked() const override { return graph_.linked(); }
   uint64_t link_backlog() const override;
   bool linking_due() const override {
-    return link_backlog() != 0 || (slab_.bits() && slab_.size() - slab_.bits_through() >= kLongTail) ||
-           graph_.RebuildDue(live());
+    return link_backlog() != 0 || bits_due() || graph_.RebuildDue(live());
+  }
+  bool bits_due() const override {
+    // In this order: bits are made of what has been seen to be there.
+    const Ordinal through = slab_.bits_through();
+    return slab_.bits() && slab_.size() - through >= kLongTail;
   }
   bool has_graph() const override { return graph_.exists(); }
   double graph_dead_share() const override { return graph_.DeadShare(live()); }

@@ -7,8 +7,8 @@
 //
 // Threads:
 //   writer   one at a time, the caller sees to it: Append, Forget, ForgetOrdinal.
-//   linker   one at a time, beside the writer and the readers: Link, Rebuild, MakeBits, AttachGraph. Any number of
-//            others may take a part of its Link: AssistLink.
+//   linker   one at a time, beside the writer and the readers: Link, Rebuild, AttachGraph. Any number of others may take
+//            a part of its Link (AssistLink) and make bits (MakeBits).
 //   readers  any number at any time: everything const.
 // Ownership: owns its memory; results hold copies (ids of hits are views that live as long as the index). A reader that
 //            walks a graph shares it, so a graph that was replaced goes with the last walk over it.
@@ -180,8 +180,10 @@ class SpaceIndex {
   virtual uint64_t linked() const = 0;  // Ordinals the graph accounts for; 0 without a graph.
   // Ordinals that wait to be linked: size - linked above flat_threshold, else 0.
   virtual uint64_t link_backlog() const = 0;
-  // There is something to link or to rebuild, or a tail so long that bits would quicken its scan and have not been made.
+  // There is something to link or to rebuild, or bits_due.
   virtual bool linking_due() const = 0;
+  // There is a tail so long that bits would quicken its scan, and they have not been made.
+  virtual bool bits_due() const = 0;
   virtual bool has_graph() const = 0;
   // Of the graph's nodes: exact when nothing waits to be linked, else no more than that.
   virtual double graph_dead_share() const = 0;

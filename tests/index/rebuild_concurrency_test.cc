@@ -85,6 +85,7 @@ TEST(RebuildConcurrencyTest, NoSearchMissesLiveOnesWhileTheGraphIsReplaced) {
     assistants.emplace_back([&, a] {
       uint64_t asked = 0;
       while (!done.load()) {
+        index->MakeBits(7);
         const uint32_t inserted = index->AssistLink([&] { return ++asked % (3 + a) == 0; });
         assisted.fetch_add(inserted);
         if (inserted == 0) std::this_thread::yield();

@@ -1,0 +1,111 @@
+// Who makes the bits that a recall misses, and when.
+#include "core/linker.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/fake_clock.h"
+#include "tests/support/observations.h"
+
+namespace engram::testing {
+namespace {
+
+// Keeps what is submitted, by class, until the test runs it.
+class KeptTasks final : public Executor {
+ public:
+  void Submit(WorkClass work_class, Task task) override { tasks[static_cast<size_t>(work_class)].push_back(std::move(task)); }
+  void RunHigh(const Task& task) override { task(); }
+  void AwaitIdle() override {}
+
+  std::vector<Task>& Of(WorkClass work_class) { return tasks[static_cast<size_t>(work_class)]; }
+  void RunOne(WorkClass work_class) {
+    Task task = std::move(Of(work_class).front());
+    Of(work_class).erase(Of(work_class).begin());
+    task();
+  }
+
+ private:
+  std::vector<Task> tasks[3];
+};
+
+class LinkerTest : public ::testing::Test {
+ protected:
+  static constexpr uint32_t kDimension = 512;
+
+  std::shared_ptr<Space> MakeSpace(size_t rows) {
+    Space::Origin origin;
+    origin.name = "s";
+    origin.id = 1;
+    origin.config.flat_threshold = 1'000'000;
+    origin.config.dimension = kDimension;
+    auto space = std::make_shared<Space>(origin, 0, metrics_.AddSpace("s"));
+    Grow(*space, rows);
+    return space;
+  }
+  void Grow(Space& space, size_t rows) {
+    std::vector<TestObservation> observations;
+    for (size_t i = 0; i < rows; ++i) {
+      std::vector<float> vector(kDimension);
+      for (float& x : vector) x = static_cast<float>(random_() % 1000) - 500;
+      observations.push_back({.id = std::to_string(next_id_++), .embedding = std::move(vector)});
+    }
+    const ObservationBatch batch = MakeBatch(std::move(observations));
+    space.Apply(batch.observations, ++position_, {});
+  }
+
+  Metrics metrics_{1, 10};
+  FakeClock clock_;
+  KeptTasks executor_;
+  Linker linker_{&executor_, &clock_, [](Space&, const LinkedTurn&) {}, [] { return UINT64_MAX; }};
+  std::minstd_rand random_{1};
+  uint64_t position_ = 1, next_id_ = 0;
+};
+
+TEST_F(LinkerTest, BitsThatARecallMissesAreMadeAmongTheBatchesInTurns) {
+  const auto space = MakeSpace(9000);
+  ASSERT_TRUE(space->index()->bits_due());
+  linker_.HastenBits(space);
+  // Once, whoever else asks meanwhile.
+  linker_.HastenBits(space);
+  EXPECT_TRUE(executor_.Of(WorkClass::kLow).empty());
+  int turns = 0;
+  while (!executor_.Of(WorkClass::kNormal).empty()) {
+    ASSERT_EQ(executor_.Of(WorkClass::kNormal).size(), 1u);
+    executor_.RunOne(WorkClass::kNormal);
+    ++turns;
+  }
+  EXPECT_EQ(turns, 3);
+  EXPECT_FALSE(space->index()->bits_due());
+  EXPECT_EQ(space->index()->MakeBits(1), 0u);
+
+  // And again when there are more.
+  linker_.HastenBits(space);
+  EXPECT_TRUE(executor_.Of(WorkClass::kNormal).empty());
+  Grow(*space, 9000);
+  linker_.HastenBits(space);
+  EXPECT_EQ(executor_.Of(WorkClass::kNormal).size(), 1u);
+}
+
+TEST_F(LinkerTest, AShortTailNeedsNone) {
+  const auto space = MakeSpace(100);
+  linker_.HastenBits(space);
+  EXPECT_TRUE(executor_.Of(WorkClass::kNormal).empty());
+}
+
+TEST_F(LinkerTest, NobodyIsHastenedOnceItStops) {
+  const auto space = MakeSpace(9000);
+  linker_.HastenBits(space);
+  linker_.Stop();
+  executor_.RunOne(WorkClass::kNormal);
+  EXPECT_TRUE(executor_.Of(WorkClass::kNormal).empty());
+  linker_.HastenBits(space);
+  EXPECT_TRUE(executor_.Of(WorkClass::kNormal).empty());
+}
+
+}  // namespace
+}  // namespace engram::testing
