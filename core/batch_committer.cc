@@ -42,7 +42,7 @@ class BatchCommitter::PortionCommit final : public LogCommit {
   size_t lane() const override { return record_->space()->lane(); }
   uint64_t weight() const override { return record_->size(); }
   void Apply(uint64_t position, const CommitTimes& times) noexcept override {
-    committer_->Applied(*record_, position, times);
+    committer_->Applied(*record_, payload_bytes(), position, times);
   }
 
  private:
@@ -76,12 +76,13 @@ absl::Status BatchCommitter::Commit(const Portion& portion) {
   return absl::OkStatus();
 }
 
-void BatchCommitter::Applied(const PortionRecord& record, uint64_t position, const CommitTimes& times) noexcept {
+void BatchCommitter::Applied(const PortionRecord& record, uint64_t payload_bytes, uint64_t position,
+                             const CommitTimes& times) noexcept {
   const MonotonicTime applying = clock_->Now();
   const absl::StatusOr<Replica::Effect> effect = log_->Apply(record.Record(), position);
   Space& space = *record.space();
   if (effect.ok()) {
-    Acknowledge(record, {position, times, applying, clock_->Now(), effect->end});
+    Acknowledge(record, {position, payload_bytes, times, applying, clock_->Now(), effect->end});
     if (space.index() != nullptr && space.index()->linking_due()) linker_->Schedule(record.space());
     return;
   }

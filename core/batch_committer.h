@@ -43,7 +43,7 @@ class BatchCommitter {
  private:
   class PortionCommit;
 
-  void Applied(const PortionRecord& record, uint64_t position, const CommitTimes& times) noexcept;
+  void Applied(const PortionRecord& record, uint64_t payload_bytes, uint64_t position, const CommitTimes& times) noexcept;
   void Acknowledge(const PortionRecord& record, const AppliedRecord& applied);
   void TimeStages(const PortionRecord& record, const AppliedRecord& applied);
   // Names the slice's observations to their stream.

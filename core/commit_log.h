@@ -27,6 +27,10 @@ class LogCommit : public Commit {
   LogCommit(const LogCommit&) = delete;
   LogCommit& operator=(const LogCommit&) = delete;
 
+ protected:
+  // Of its record, once it is appended.
+  uint64_t payload_bytes() const { return payload_bytes_; }
+
  private:
   friend class CommitLog;
   class CommitLog* log_ = nullptr;

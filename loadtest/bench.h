@@ -46,9 +46,10 @@ struct LatencyPlan {
 absl::Status MeasureLatency(const BenchContext& context, const LatencyPlan& plan, Report& report);
 
 struct TracePlan {
-  uint64_t observations = 100'000;
+  // Half a second of processor time, which is told in hundredths.
+  uint64_t observations = 300'000;
   uint32_t batch_size = 256;
-  uint32_t rounds = 40;
+  uint32_t rounds = 36;
   // Instead: two that trace, to learn what chance does.
   bool against_itself = false;
 };

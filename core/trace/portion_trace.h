@@ -14,6 +14,7 @@ namespace engram {
 // What the applier did with the record.
 struct AppliedRecord {
   uint64_t position = 0;
+  uint64_t payload_bytes = 0;
   CommitTimes times;
   MonotonicTime applying{};
   MonotonicTime applied{};
