@@ -33,7 +33,7 @@ Ingest::Ingest(const Settings& settings, CommitLog* log, ResourceWatermarks* wat
           executor, clock, [this](Space& space, const LinkedTurn& turn) { NoteLinked(space, turn); },
           [this] { return watermarks_->SpareMemory(); }),
       budget_(settings.recall_budget_ms, &linker_, clock, metrics),
-      committer_(log, &linker_, clock, metrics, tracer, settings.storage_embeddings == "f16"),
+      committer_(log, &linker_, clock, metrics, tracer, settings.storage_embeddings == "f16" && settings.durability_mode != "memory"),
       pool_(settings.num_workers, settings.queue_capacity, TuningOf(settings), this, executor, clock) {}
 
 Ingest::~Ingest() {

@@ -26,7 +26,7 @@ void Linker::Invite(const std::shared_ptr<Space>& space, uint32_t turn) {
   constexpr uint32_t kShortTurn = 32;
   if (turn <= kShortTurn || space->backlog().held() > 0 || spaces_linking_.load(std::memory_order_relaxed) > 1) return;
   if (assisting_.exchange(true)) return;
-  executor_->Submit(WorkClass::kLow, [this, space] {
+  const auto assist = [this, space] {
     // Other spaces' turns have the thread as soon as there are any; and a worker, which links while writers are held, is
     // not to wait for a thread behind everything else.
     const auto yield = [this, &space] {
@@ -34,27 +34,39 @@ void Linker::Invite(const std::shared_ptr<Space>& space, uint32_t turn) {
     };
     if (!yield()) space->index()->AssistLink(yield);
     assisting_.store(false);
-  });
+  };
+  try {
+    executor_->Submit(WorkClass::kLow, assist);
+  } catch (const std::bad_alloc&) {
+    assisting_.store(false);
+  }
 }
 
 void Linker::HastenBits(const std::shared_ptr<Space>& space) {
-  if (stopping_.load() || !space->index()->bits_due() || !space->ClaimBits()) return;
+  // One space at a time, or those of many that were recalled would crowd out the batches; its turn over, the next recall
+  // that misses bits asks again.
+  if (stopping_.load() || !space->index()->bits_due() || hastening_.exchange(true)) return;
   SubmitBits(space);
 }
 
-void Linker::SubmitBits(const std::shared_ptr<Space>& space) {
-  // As long as a worker's turn.
-  constexpr uint32_t kTurn = 4096;
-  executor_->Submit(WorkClass::kNormal, [this, space] {
+void Linker::SubmitBits(const std::shared_ptr<Space>& space) noexcept {
+  // Shorter than a worker's turn.
+  constexpr uint32_t kTurn = 1024;
+  const auto make = [this, space] {
     uint32_t made = 0;
     try {
       made = space->index()->MakeBits(kTurn);
     } catch (const std::bad_alloc&) {
-      // The next recall that misses them asks again.
+      // As when there is nothing to make.
     }
     if (made == kTurn && !stopping_.load() && !space->dropped()) return SubmitBits(space);
-    space->ReleaseBits();
-  });
+    hastening_.store(false);
+  };
+  try {
+    executor_->Submit(WorkClass::kNormal, make);
+  } catch (const std::bad_alloc&) {
+    hastening_.store(false);
+  }
 }
 
 void Linker::SubmitTurn(const std::shared_ptr<Space>& space) {

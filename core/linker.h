@@ -62,7 +62,7 @@ class Linker {
  private:
   void LinkSome(const std::shared_ptr<Space>& space);
   void SubmitTurn(const std::shared_ptr<Space>& space);
-  void SubmitBits(const std::shared_ptr<Space>& space);
+  void SubmitBits(const std::shared_ptr<Space>& space) noexcept;
   void Release(Space& space);
   // Has another thread take part in the turn that is about to begin, where it would hold up nobody.
   void Invite(const std::shared_ptr<Space>& space, uint32_t turn);
@@ -73,10 +73,11 @@ class Linker {
   Clock* const clock_;
   const std::function<void(Space&, const LinkedTurn&)> on_linked_;
   const std::function<uint64_t()> spare_memory_;
-  // Atomic: two sums, the right to assist, and a one-way flag.
+  // Atomic: two sums, the rights to assist and to hasten bits, and a one-way flag.
   std::atomic<int64_t> recalls_{0};
   std::atomic<int64_t> spaces_linking_{0};
   std::atomic<bool> assisting_{false};
+  std::atomic<bool> hastening_{false};
   std::atomic<bool> stopping_{false};
 };
 

@@ -80,6 +80,12 @@ void PortionRecord::Clear() {
   observations_.clear();
   ids_.clear();
   marks_.clear();
+  // Many records are kept for later.
+  constexpr size_t kMostKept = 1 << 20;
+  if (narrowed_bytes_ > kMostKept) {
+    narrowed_.reset();
+    narrowed_bytes_ = 0;
+  }
 }
 
 JournalRecord PortionRecord::Record() const {

@@ -157,9 +157,6 @@ class Space final : public SpaceQueue {
     return linking_.compare_exchange_strong(none, by);
   }
   void ReleaseLinking() { linking_.store(Linking::kNone); }
-  // True for the one caller that makes bits in turns; it says when it has stopped.
-  bool ClaimBits() { return !making_bits_.exchange(true); }
-  void ReleaseBits() { making_bits_.store(false); }
   // Linking could not go on for want of memory, or can again.
   void NoteLinkingStalled(bool stalled) { linking_stalled_.store(stalled, std::memory_order_relaxed); }
   // Waiting does not lower the backlog just now.
@@ -212,10 +209,9 @@ class Space final : public SpaceQueue {
   std::atomic<uint64_t> noted_position_{0};
   // Atomic: admitted and not committed; a sum.
   std::atomic<int64_t> queued_{0};
-  // Atomic: one-way flag, the rights to link and to make bits, and a word to those who wait for linking.
+  // Atomic: one-way flag, the right to link, and a word to those who wait for it.
   std::atomic<bool> dropped_{false};
   std::atomic<Linking> linking_{Linking::kNone};
-  std::atomic<bool> making_bits_{false};
   std::atomic<bool> linking_stalled_{false};
 };
 

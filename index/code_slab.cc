@@ -49,7 +49,7 @@ void CodeSlab::MakeBits(Ordinal end) {
   constexpr Ordinal kAtOnce = 256;
   while (bits() && bits_through() < end) {
     MutexLock lock(bits_mu_);
-    Ordinal ordinal = bits_through_.load(std::memory_order_relaxed);
+    Ordinal ordinal = bits_made_;
     if (ordinal >= end) return;
     const Ordinal stop = ordinal + std::min(end - ordinal, kAtOnce);
     bit_blocks_.Reserve(stop);
@@ -59,6 +59,7 @@ void CodeSlab::MakeBits(Ordinal end) {
       reinterpret_cast<BitBlock*>(bit_blocks_.BlockAddress(ordinal))->factor[Lane(ordinal)] =
           coder_.EncodeBits(Code(ordinal), BlockOf(ordinal).squares[Lane(ordinal)], bits);
     }
+    bits_made_ = stop;
     bits_through_.store(stop, std::memory_order_release);
   }
 }

@@ -97,9 +97,10 @@ class CodeSlab : public VersionedBlocks {
   // Constant after construction.
   const Coder coder_;
 
-  // Own synchronisation: extents and rows are stored before the watermark that reaches into them. Who makes bits holds
-  // the mutex.
+  // Whoever makes bits, and how far.
   Mutex bits_mu_;
+  Ordinal bits_made_ ABSL_GUARDED_BY(bits_mu_) = 0;
+  // Own synchronisation: extents and rows are stored before the watermark that reaches into them.
   BlockExtents bit_blocks_;
   std::atomic<Ordinal> bits_through_{0};
 };

@@ -121,9 +121,9 @@ void WidenVector(EmbeddingView embedding, std::span<float> out) {
 
 bool NarrowVector(EmbeddingView embedding, std::byte* out) {
   ENGRAM_CHECK(embedding.encoding == Encoding::kF32);
-  // Rounding an element costs 2^-11 of it, or 2^-25 where that is more. With one of 2^-8 in it, the latter comes to less
+  // Rounding an element costs 2^-11 of it, or 2^-25 where that is more. With one of 2^-7 in it, the latter comes to less
   // than 2^-11 of the norm up to 16384 dimensions.
-  constexpr float kLeast = 0x1p-8f, kMost = 65504;
+  constexpr float kLeast = 0x1p-7f, kMost = 65504;
   const float largest = BestKernels().narrow_f16(embedding.data, out, embedding.dimension);
   return largest >= kLeast && largest <= kMost;
 }

@@ -199,7 +199,7 @@ VectorCheck CheckVector(EmbeddingView embedding);
 // Widens to binary32. `out` holds `embedding.dimension` elements.
 void WidenVector(EmbeddingView embedding, std::span<float> out);
 // Rounds a vector of binary32 to binary16, which takes `2 * dimension` bytes. False when it would not be the same vector to
-// within 2^-10 of its norm: its largest magnitude is not in 2^-8 .. 65504. REQUIRES: its elements are finite.
+// within 2^-10 of its norm: its largest magnitude is not in 2^-7 .. 65504. REQUIRES: its elements are finite.
 bool NarrowVector(EmbeddingView embedding, std::byte* out);
 // The name of the kernels in use: "avx512", "avx2" or "portable".
 std::string_view KernelName();

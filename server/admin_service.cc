@@ -16,6 +16,7 @@ namespace engram {
 namespace {
 
 constexpr uint64_t kMostCalls = 32;
+constexpr uint64_t kMostTraceCalls = 4;
 // A drain answers this long before its deadline, so that the answer arrives.
 constexpr Duration kAnswerAhead = std::chrono::milliseconds(200);
 
@@ -32,7 +33,8 @@ AdminService::AdminService(Deps deps)
       started_(deps_.clock->Now()),
       started_at_us_(deps_.clock->WallMicros()),
       machine_(ThisMachine()),
-      calls_("admin calls", "their limit", kMostCalls) {}
+      calls_("admin calls", "their limit", kMostCalls),
+      traces_("calls for traces", "their limit", kMostTraceCalls) {}
 
 void AdminService::SetAddresses(std::string grpc_address, std::string metrics_address) {
   MutexLock lock(mu_);
@@ -160,7 +162,7 @@ grpc::Status AdminService::ReloadConfig(grpc::ServerContext*, const v1::ReloadCo
 
 grpc::Status AdminService::TraceObservations(grpc::ServerContext*, const v1::TraceObservationsRequest* request,
                                              grpc::ServerWriter<v1::TraceObservationsResponse>* writer) {
-  auto slot = calls_.Take();
+  auto slot = traces_.Take();
   if (!slot.ok()) return ToGrpc(slot.status());
   const absl::StatusOr<Tracer::Query> query = DecodeTraceQuery(*request);
   if (!query.ok()) return ToGrpc(query.status());

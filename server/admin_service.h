@@ -91,6 +91,8 @@ class AdminService final : public v1::AdminService::Service {
 
   // Own synchronisation.
   CallSlots calls_;
+  // Apart: each waits for its client to read, and holds copies meanwhile.
+  CallSlots traces_;
 };
 
 // The daemon's version.

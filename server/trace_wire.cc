@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint32_t kUsualLimit = 100;
 constexpr uint32_t kMostTraces = 100'000;
+constexpr int64_t kSlowest = 3'600'000'000;  // An hour.
 
 static_assert(static_cast<int>(TraceKind::kObservation) == v1::TRACE_KIND_OBSERVATION);
 static_assert(static_cast<int>(TraceKind::kRecall) == v1::TRACE_KIND_RECALL);
@@ -39,8 +40,8 @@ absl::StatusOr<Tracer::Query> DecodeTraceQuery(const v1::TraceObservationsReques
   if (request.limit() > kMostTraces) {
     return absl::InvalidArgumentError(fmt::format("limit {} is not in 0..{}", request.limit(), kMostTraces));
   }
-  if (request.slow_us() < 0) {
-    return absl::InvalidArgumentError(fmt::format("slow_us {} is below 0", request.slow_us()));
+  if (request.slow_us() < 0 || request.slow_us() > kSlowest) {
+    return absl::InvalidArgumentError(fmt::format("slow_us {} is not in 0..{}", request.slow_us(), kSlowest));
   }
   if (request.selection() < 0 || request.selection() > v1::TRACE_SELECTION_BOTH) {
     return absl::InvalidArgumentError(

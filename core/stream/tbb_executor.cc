@@ -31,7 +31,9 @@ class Niceness final : public tbb::task_scheduler_observer {
     thread_local bool set = false;
     if (!is_worker || set) return;
     set = true;
-    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness_);
+    const auto self = static_cast<id_t>(gettid());
+    // A daemon that was started further back stays there.
+    setpriority(PRIO_PROCESS, self, std::max(getpriority(PRIO_PROCESS, self), niceness_));
   }
 
  private:

@@ -57,16 +57,19 @@ void Tracer::Record(const Trace& trace) noexcept {
   }
   kept.number = ++recorded_;
   if (trace.kind != TraceKind::kObservation || trace.ordinal == kNoOrdinal) return;
+  if (unlinked_[next_unlinked_].number == 0) ++unlinked_count_;
   unlinked_[next_unlinked_] = {kept.number, trace.space_id, trace.ordinal, static_cast<uint32_t>(slot), slow};
   next_unlinked_ = (next_unlinked_ + 1) % capacity_;
 }
 
 void Tracer::Linked(uint64_t space_id, Ordinal from, Ordinal end, MonotonicTime begun, MonotonicTime ended) {
   MutexLock lock(mu_);
+  if (unlinked_count_ == 0) return;
   for (Unlinked& one : unlinked_) {
     if (one.number == 0 || one.space_id != space_id || one.ordinal >= end) continue;
     Trace& trace = (one.slow ? slow_ : recent_).slots[one.slot];
     const uint64_t number = std::exchange(one.number, 0);
+    --unlinked_count_;
     // Another may have taken its place; or it was linked before its trace was there, and nobody knows when.
     if (trace.number != number || one.ordinal < from) continue;
     const MonotonicTime visible = trace.began + trace.spans[0].end();
@@ -77,20 +80,34 @@ void Tracer::Linked(uint64_t space_id, Ordinal from, Ordinal end, MonotonicTime 
 }
 
 std::vector<Trace> Tracer::Read(const Query& query) const {
-  std::vector<Trace> found;
   const auto wanted = [&](const Trace& trace) {
     if (trace.number == 0 || trace.total() < query.slow) return false;
     if (!query.space.empty() && trace.space != query.space) return false;
     return trace.kind == TraceKind::kRecall ? query.recalls : query.observations;
   };
+  const auto at = [this](size_t slot) -> const Trace& ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return slot < capacity_ ? recent_.slots[slot] : slow_.slots[slot - capacity_];
+  };
+  struct Place {
+    uint64_t number;
+    size_t slot;
+  };
+  std::vector<Place> places;
+  places.reserve(2 * capacity_);
+  // One at a time, so that who records does not wait for all of them; and only what is asked for is copied.
   for (size_t slot = 0; slot < 2 * capacity_; ++slot) {
-    // One at a time, so that who records does not wait for all of them.
     MutexLock lock(mu_);
-    const Trace& trace = slot < capacity_ ? recent_.slots[slot] : slow_.slots[slot - capacity_];
-    if (wanted(trace)) found.push_back(trace);
+    if (wanted(at(slot))) places.push_back({at(slot).number, slot});
   }
-  std::sort(found.begin(), found.end(), [](const Trace& a, const Trace& b) { return a.number < b.number; });
-  if (found.size() > query.limit) found.erase(found.begin(), found.end() - static_cast<ptrdiff_t>(query.limit));
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.number < b.number; });
+  if (places.size() > query.limit) places.erase(places.begin(), places.end() - static_cast<ptrdiff_t>(query.limit));
+  std::vector<Trace> found;
+  found.reserve(places.size());
+  for (const Place& place : places) {
+    MutexLock lock(mu_);
+    // Unless another has taken its place since.
+    if (at(place.slot).number == place.number) found.push_back(at(place.slot));
+  }
   return found;
 }
 

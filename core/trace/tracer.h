@@ -103,6 +103,7 @@ class Tracer {
   // A ring as well: the oldest waits in vain, it may be, for a small space has no graph.
   std::vector<Unlinked> unlinked_ ABSL_GUARDED_BY(mu_);
   size_t next_unlinked_ ABSL_GUARDED_BY(mu_) = 0;
+  size_t unlinked_count_ ABSL_GUARDED_BY(mu_) = 0;  // Of those with a number.
 };
 
 }  // namespace engram

@@ -37,13 +37,13 @@ class LinkerTest : public ::testing::Test {
  protected:
   static constexpr uint32_t kDimension = 512;
 
-  std::shared_ptr<Space> MakeSpace(size_t rows) {
+  std::shared_ptr<Space> MakeSpace(size_t rows, const std::string& name = "s") {
     Space::Origin origin;
-    origin.name = "s";
+    origin.name = name;
     origin.id = 1;
     origin.config.flat_threshold = 1'000'000;
     origin.config.dimension = kDimension;
-    auto space = std::make_shared<Space>(origin, 0, metrics_.AddSpace("s"));
+    auto space = std::make_shared<Space>(origin, 0, metrics_.AddSpace(name));
     Grow(*space, rows);
     return space;
   }
@@ -79,7 +79,7 @@ TEST_F(LinkerTest, BitsThatARecallMissesAreMadeAmongTheBatchesInTurns) {
     executor_.RunOne(WorkClass::kNormal);
     ++turns;
   }
-  EXPECT_EQ(turns, 3);
+  EXPECT_EQ(turns, 9);
   EXPECT_FALSE(space->index()->bits_due());
   EXPECT_EQ(space->index()->MakeBits(1), 0u);
 
@@ -88,6 +88,17 @@ TEST_F(LinkerTest, BitsThatARecallMissesAreMadeAmongTheBatchesInTurns) {
   EXPECT_TRUE(executor_.Of(WorkClass::kNormal).empty());
   Grow(*space, 9000);
   linker_.HastenBits(space);
+  EXPECT_EQ(executor_.Of(WorkClass::kNormal).size(), 1u);
+}
+
+TEST_F(LinkerTest, OneSpaceIsHastenedAtATime) {
+  const auto first = MakeSpace(9000), second = MakeSpace(9000, "t");
+  linker_.HastenBits(first);
+  linker_.HastenBits(second);
+  while (!executor_.Of(WorkClass::kNormal).empty()) executor_.RunOne(WorkClass::kNormal);
+  EXPECT_FALSE(first->index()->bits_due());
+  EXPECT_TRUE(second->index()->bits_due());
+  linker_.HastenBits(second);
   EXPECT_EQ(executor_.Of(WorkClass::kNormal).size(), 1u);
 }
 

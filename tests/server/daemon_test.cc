@@ -216,6 +216,8 @@ TEST_F(DaemonTest, TracesComeBeforeTheStateOfTracing) {
   request.set_slow_us(3'600'000'000);
   ASSERT_TRUE(ask(request, &responses).ok());
   EXPECT_EQ(responses.size(), 1u) << "only the state";
+  request.set_slow_us(3'600'000'001);
+  EXPECT_EQ(ask(request, &responses).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   request.set_slow_us(-1);
   EXPECT_EQ(ask(request, &responses).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   request.set_slow_us(0);
