@@ -85,9 +85,6 @@ std::vector<Trace> Tracer::Read(const Query& query) const {
     if (!query.space.empty() && trace.space != query.space) return false;
     return trace.kind == TraceKind::kRecall ? query.recalls : query.observations;
   };
-  const auto at = [this](size_t slot) -> const Trace& ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return slot < capacity_ ? recent_.slots[slot] : slow_.slots[slot - capacity_];
-  };
   struct Place {
     uint64_t number;
     size_t slot;
@@ -97,7 +94,7 @@ std::vector<Trace> Tracer::Read(const Query& query) const {
   // One at a time, so that who records does not wait for all of them; and only what is asked for is copied.
   for (size_t slot = 0; slot < 2 * capacity_; ++slot) {
     MutexLock lock(mu_);
-    if (wanted(at(slot))) places.push_back({at(slot).number, slot});
+    if (wanted(At(slot))) places.push_back({At(slot).number, slot});
   }
   std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.number < b.number; });
   if (places.size() > query.limit) places.erase(places.begin(), places.end() - static_cast<ptrdiff_t>(query.limit));
@@ -106,7 +103,7 @@ std::vector<Trace> Tracer::Read(const Query& query) const {
   for (const Place& place : places) {
     MutexLock lock(mu_);
     // Unless another has taken its place since.
-    if (at(place.slot).number == place.number) found.push_back(at(place.slot));
+    if (At(place.slot).number == place.number) found.push_back(At(place.slot));
   }
   return found;
 }

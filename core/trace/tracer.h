@@ -85,6 +85,11 @@ class Tracer {
     bool slow = false;
   };
 
+  // Of 2 * capacity_ slots, the slow ones' behind the others'.
+  const Trace& At(size_t slot) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return slot < capacity_ ? recent_.slots[slot] : slow_.slots[slot - capacity_];
+  }
+
   // Constant after construction.
   const size_t capacity_;
   const uint64_t seed_;
