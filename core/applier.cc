@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/thread_name.h"
+
 namespace engram {
 namespace {
 
@@ -14,7 +16,10 @@ Applier::Applier(size_t partitions) {
   for (size_t i = 0; i < std::max<size_t>(partitions, 1); ++i) {
     partitions_.push_back(std::make_unique<Partition>());
     Partition& partition = *partitions_.back();
-    partition.thread = std::jthread([&partition] { Loop(partition); });
+    partition.thread = std::jthread([&partition] {
+      NameThread("applier");
+      Loop(partition);
+    });
   }
 }
 

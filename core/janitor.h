@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mutex.h"
+#include "core/base/thread_name.h"
 
 namespace engram {
 
@@ -21,7 +22,10 @@ class Janitor {
   }
 
   void Start() {
-    thread_ = std::jthread([this] { Run(); });
+    thread_ = std::jthread([this] {
+      NameThread("janitor");
+      Run();
+    });
   }
   // No chore begins after it.
   void RequestStop() ABSL_LOCKS_EXCLUDED(mu_) {

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "core/base/memory_limit.h"
+#include "core/base/thread_name.h"
 #include "server/faulty_parts.h"
 
 namespace engram {
@@ -27,7 +28,10 @@ MonotonicTime InstantOf(int64_t until) {
 
 InjectedFaults::InjectedFaults(Clock* clock, uint32_t workers)
     : clock_(clock), workers_(workers), shifted_clock_(std::make_unique<ShiftedClock>(clock, this)) {
-  keeper_ = std::jthread([this](const std::stop_token& stop) { KeepTime(stop); });
+  keeper_ = std::jthread([this](const std::stop_token& stop) {
+    NameThread("fault keeper");
+    KeepTime(stop);
+  });
 }
 
 InjectedFaults::~InjectedFaults() {

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "core/base/thread_name.h"
+
 namespace engram {
 namespace {
 
@@ -45,7 +47,10 @@ LatencySummary SummarizeLatency(MetricId id, const std::vector<uint64_t>& earlie
 LoadSampler::LoadSampler(Engine* engine, Metrics* metrics, Clock* clock)
     : engine_(engine), metrics_(metrics), clock_(clock) {
   samples_.push_back(Take());
-  thread_ = std::jthread([this] { Run(); });
+  thread_ = std::jthread([this] {
+    NameThread("sampler");
+    Run();
+  });
 }
 
 LoadSampler::~LoadSampler() {

@@ -23,6 +23,7 @@
 #include "config/loader.h"
 #include "config/print.h"
 #include "config/reference.h"
+#include "core/base/thread_name.h"
 #include "server/daemon.h"
 #include "server/log.h"
 
@@ -182,6 +183,7 @@ int StopGracefully(std::unique_ptr<Daemon> daemon, const sigset_t& signals, int 
   // Release/acquire: whoever sees it sees `left`.
   std::atomic<bool> stopped{false};
   std::jthread stopper([&, main = pthread_self()] {
+    NameThread("drainer");
     left = daemon->Stop(bound);
     stopped.store(true, std::memory_order_release);
     // The HTTP server behind /metrics looks up only every two seconds; that is not worth waiting for beyond the bound.
@@ -244,6 +246,7 @@ int Run(int argc, char** argv) {
   {
     // Recovery may take long and has nothing that must be finished, so a start can be ended at any time.
     std::jthread watcher([&] {
+      NameThread("start watcher");
       for (int signal = Await(signals); signal != kDrained; signal = Await(signals)) {
         if (signal == SIGHUP) continue;
         LogInfo(fmt::format("{}: exiting before the start is over", strsignal(signal)));

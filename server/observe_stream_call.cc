@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/base/thread_name.h"
 #include "server/grpc_status.h"
 #include "server/incoming.h"
 #include "server/wire.h"
@@ -68,7 +69,10 @@ grpc::Status ObserveStreamCall::Run() {
   }
   if (absl::Status status = Start(other->start()); !status.ok()) return ToGrpc(status);
 
-  std::jthread writer([this] { WriteLoop(); });
+  std::jthread writer([this] {
+    NameThread("stream writer");
+    WriteLoop();
+  });
   auto [ending, status] = ReadLoop();
   {
     MutexLock lock(mu_);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "core/base/thread_name.h"
 #include "core/space_liveness.h"
 #include "server/log.h"
 
@@ -65,7 +66,10 @@ absl::Status Storage::Recover(Engine& engine) {
     MutexLock lock(mu_);
     recovering_ = true;
   }
-  std::jthread teller([this](const std::stop_token& stop) { TellProgress(stop); });
+  std::jthread teller([this](const std::stop_token& stop) {
+    NameThread("teller");
+    TellProgress(stop);
+  });
   auto report = engram::Recover(engine, *journal_, *clock_, progress_);
   {
     MutexLock lock(mu_);
@@ -109,7 +113,10 @@ absl::Status Storage::Recover(Engine& engine) {
 // --- upkeep ---
 
 void Storage::StartUpkeep(Engine& engine) {
-  upkeep_ = std::jthread([this, &engine](const std::stop_token& stop) { RunUpkeep(engine, stop); });
+  upkeep_ = std::jthread([this, &engine](const std::stop_token& stop) {
+    NameThread("upkeep");
+    RunUpkeep(engine, stop);
+  });
 }
 
 void Storage::RequestStop() {

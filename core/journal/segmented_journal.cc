@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/thread_name.h"
 #include "core/journal/record_codec.h"
 #include "core/journal/segment_files.h"
 
@@ -53,8 +54,14 @@ void SegmentedJournal::Start(CommitSink* sink) {
     }
   }
   if (options_.stepped) return;
-  committer_ = std::jthread([this] { RunCommitter(); });
-  keeper_ = std::jthread([this](const std::stop_token& stop) { RunKeeper(stop); });
+  committer_ = std::jthread([this] {
+    NameThread("committer");
+    RunCommitter();
+  });
+  keeper_ = std::jthread([this](const std::stop_token& stop) {
+    NameThread("keeper");
+    RunKeeper(stop);
+  });
 }
 
 // --- appending ---

@@ -13,24 +13,26 @@
 
 #include "core/base/effective_cpus.h"
 #include "core/base/mutex.h"
+#include "core/base/thread_name.h"
 #include "core/stream/thread_executor.h"
 
 namespace engram {
 namespace {
 
-// Gives oneTBB's threads a niceness when they first come into an arena. They keep it: without a privilege a thread cannot
-// take it back.
-class Niceness final : public tbb::task_scheduler_observer {
+// Gives oneTBB's threads their name and niceness when they first come into an arena. They keep both: without a privilege a
+// thread cannot take the latter back.
+class Workers final : public tbb::task_scheduler_observer {
  public:
-  Niceness(tbb::task_arena& arena, int niceness) : tbb::task_scheduler_observer(arena), niceness_(niceness) {
+  Workers(tbb::task_arena& arena, int niceness) : tbb::task_scheduler_observer(arena), niceness_(niceness) {
     observe(true);
   }
-  ~Niceness() override { observe(false); }
+  ~Workers() override { observe(false); }
 
   void on_scheduler_entry(bool is_worker) override {
     thread_local bool set = false;
     if (!is_worker || set) return;
     set = true;
+    NameThread("worker");
     const auto self = static_cast<id_t>(gettid());
     // A daemon that was started further back stays there.
     setpriority(PRIO_PROCESS, self, std::max(getpriority(PRIO_PROCESS, self), niceness_));
@@ -47,15 +49,15 @@ class TbbExecutor final : public Executor {
         callers_(CallerSlots(slots)),
         high_(callers_ + kHighSlots, static_cast<unsigned>(callers_), tbb::task_arena::priority::high),
         normal_(static_cast<int>(slots), 0, tbb::task_arena::priority::normal),
-        low_(kLowSlots, kLowNiceness) {
+        low_(kLowSlots, kLowNiceness, "linker") {
     high_.initialize();
     normal_.initialize();
-    niceness_.emplace(normal_, kNormalNiceness);
+    workers_.emplace(normal_, kNormalNiceness);
   }
 
   ~TbbExecutor() override {
     AwaitIdle();
-    niceness_.reset();
+    workers_.reset();
   }
 
   void Submit(WorkClass work_class, Task task) override {
@@ -113,7 +115,7 @@ class TbbExecutor final : public Executor {
   const int callers_;
   tbb::task_arena high_;
   tbb::task_arena normal_;
-  std::optional<Niceness> niceness_;
+  std::optional<Workers> workers_;
   ThreadExecutor low_;
   Mutex mu_;
   CondVar idle_;

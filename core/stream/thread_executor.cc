@@ -6,10 +6,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/thread_name.h"
+
 namespace engram {
 
-ThreadExecutor::ThreadExecutor(unsigned threads, int niceness) : slots_(std::max(threads, 1u)) {
-  for (unsigned i = 0; i < slots_; ++i) threads_.emplace_back([this, niceness] { Loop(niceness); });
+ThreadExecutor::ThreadExecutor(unsigned threads, int niceness, const char* name) : slots_(std::max(threads, 1u)) {
+  for (unsigned i = 0; i < slots_; ++i) {
+    threads_.emplace_back([this, niceness, name] {
+      NameThread(name);
+      Loop(niceness);
+    });
+  }
 }
 
 ThreadExecutor::~ThreadExecutor() {

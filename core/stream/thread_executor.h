@@ -14,8 +14,8 @@ namespace engram {
 class ThreadExecutor final : public Executor {
  public:
   // `threads` run tasks, the highest class first; as many callers of RunHigh run beside them. The threads step back for
-  // others by `niceness`, 0..19.
-  explicit ThreadExecutor(unsigned threads, int niceness = 0);
+  // others by `niceness`, 0..19. `name` outlives the call.
+  explicit ThreadExecutor(unsigned threads, int niceness = 0, const char* name = "worker");
   ~ThreadExecutor() override;
 
   void Submit(WorkClass work_class, Task task) override ABSL_LOCKS_EXCLUDED(mu_);

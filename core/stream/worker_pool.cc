@@ -6,6 +6,7 @@
 #include <exception>
 #include <utility>
 
+#include "core/base/thread_name.h"
 #include "core/stream/batch_size.h"
 
 namespace engram {
@@ -31,7 +32,10 @@ WorkerPool::WorkerPool(size_t workers, uint64_t queue_capacity, const WorkerTuni
       gather_due_(workers, MonotonicTime::max()) {
   for (size_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>());
   Tune(tuning);
-  gatherer_ = std::jthread([this](const std::stop_token& stop) { GatherLoop(stop); });
+  gatherer_ = std::jthread([this](const std::stop_token& stop) {
+    NameThread("gatherer");
+    GatherLoop(stop);
+  });
 }
 
 WorkerPool::~WorkerPool() {

@@ -4,9 +4,12 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <sstream>
 #include <thread>
 
 #include "tests/server/support/engramd_process.h"
@@ -19,6 +22,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
 using ::testing::StartsWith;
 
 std::vector<std::string> OnFreePorts(std::vector<std::string> more = {}) {
@@ -37,6 +41,48 @@ TEST(Engramd, SaysWhenItIsReadyAndStopsWhenTold) {
     EXPECT_EQ(engramd.AwaitExit(), 0) << engramd.err();
     EXPECT_THAT(engramd.err(), HasSubstr("everything accepted was finished"));
   }
+}
+
+// What stands in backticks in the column `called` of the thread table.
+std::set<std::string> NamesInThreadTable() {
+  std::ifstream file("docs/architecture.md");
+  std::set<std::string> names;
+  bool table = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("| thread | called |")) table = true;
+    if (!table) continue;
+    if (!line.starts_with('|')) break;
+    const size_t begin = line.find('|', 1);
+    std::istringstream called(line.substr(begin, line.find('|', begin + 1) - begin));
+    for (std::string between, name; std::getline(called, between, '`') && std::getline(called, name, '`');) names.insert(name);
+  }
+  return names;
+}
+
+TEST(Engramd, HasNoThreadsButThoseOfTheTable) {
+  EngramdProcess engramd(OnFreePorts({"--set", "admin.fault_injection=true"}));
+  ASSERT_TRUE(engramd.AwaitReady()) << engramd.err();
+  const auto stub = v1::MemoryService::NewStub(TestDaemon::Connect(engramd.grpc_address));
+  StreamClient stream(*stub);
+  stream.SendStart("s", "mine");
+  stream.ReadStarted();
+  ASSERT_TRUE(stream.SendBatch(1, {MakeObservation("a", std::vector<float>(8, 0.5f))}));
+  ASSERT_TRUE(stream.ReadUntilDurable(1));
+  const std::set<std::string> ours = {"engramd", "stream writer", "worker",   "committer", "keeper",  "upkeep",
+                                      "applier", "janitor",       "linker",   "gatherer",  "sampler", "fault keeper"};
+  std::set<std::string> names;
+  // A thread names itself when it first runs, which it may not have yet.
+  for (int look = 0; look < 100'000 && !std::ranges::includes(names, ours); ++look) {
+    for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(engramd.pid()) + "/task")) {
+      std::ifstream comm(task.path() / "comm");
+      // It may have ended meanwhile.
+      if (std::string name; std::getline(comm, name)) names.insert(name);
+    }
+    std::this_thread::yield();
+  }
+  EXPECT_THAT(names, IsSupersetOf(ours));
+  const std::set<std::string> in_table = NamesInThreadTable();
+  for (const std::string& name : names) EXPECT_TRUE(in_table.contains(name)) << name;
 }
 
 // SIGTERM in the middle of a stream: every observation the daemon says it received is durable at the end, the stream
