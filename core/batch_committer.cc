@@ -83,7 +83,7 @@ void BatchCommitter::Applied(const PortionRecord& record, uint64_t payload_bytes
   Space& space = *record.space();
   if (effect.ok()) {
     Acknowledge(record, {position, payload_bytes, times, applying, clock_->Now(), effect->end});
-    if (space.index() != nullptr && space.index()->linking_due()) linker_->Schedule(record.space());
+    linker_->Schedule(record.space());
     return;
   }
   for (const Slice& slice : record.portion().slices) {

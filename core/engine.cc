@@ -219,7 +219,7 @@ class EngineImpl final : public Engine {
   void ReadGauges(const GaugeSink& sink);
   void ScheduleWhatIsDue() {
     for (const auto& space : registry_.All()) {
-      if (space->index() != nullptr && space->index()->linking_due()) ingest_.linker().Schedule(space);
+      ingest_.linker().Schedule(space);
     }
   }
 

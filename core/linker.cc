@@ -10,8 +10,14 @@ void Linker::Stop() {
   executor_->AwaitIdle();
 }
 
+bool Linker::Due(const Space& space) const {
+  const SpaceIndex* const index = space.index();
+  if (stopping_.load() || index == nullptr) return false;
+  return index->graph_due() || (index->bits_due() && space.queued() == 0);
+}
+
 void Linker::Schedule(const std::shared_ptr<Space>& space) {
-  if (stopping_.load() || !space->ClaimLinking(Space::Linking::kByLinker)) return;
+  if (!Due(*space) || !space->ClaimLinking(Space::Linking::kByLinker)) return;
   spaces_linking_.fetch_add(1, std::memory_order_relaxed);
   SubmitTurn(space);
 }
@@ -123,11 +129,10 @@ void Linker::LinkSome(const std::shared_ptr<Space>& space) {
   space->NoteLinkingStalled(false);
   space->series().Add(MetricId::kLinked, linked);
   on_linked_(*space, done);
-  const auto more = [&] { return !stopping_.load() && !space->dropped() && index.linking_due(); };
-  if (more()) return SubmitTurn(space);
+  if (!space->dropped() && Due(*space)) return SubmitTurn(space);
   Release(*space);
   // What was appended before the release found linking claimed.
-  if (more()) Schedule(space);
+  if (!space->dropped()) Schedule(space);
 }
 
 }  // namespace engram

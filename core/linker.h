@@ -47,7 +47,8 @@ class Linker {
         spare_memory_(std::move(spare_memory)) {}
   ~Linker() { Stop(); }
 
-  // Sees to it that the space is being linked while that is due.
+  // Sees to it that the space is being linked while that is due. Bits alone are not while its writers are at it: whoever
+  // misses them hastens them, and nobody else is to take a writer's time.
   void Schedule(const std::shared_ptr<Space>& space);
   // Sees to it that bits that are due are made, among the batches and not behind them: a recall has looked at a long tail
   // without them, which takes many times as long, and holds up the space's writers in turn.
@@ -60,6 +61,7 @@ class Linker {
   void RecallEnds() { recalls_.fetch_sub(1, std::memory_order_relaxed); }
 
  private:
+  bool Due(const Space& space) const;
   void LinkSome(const std::shared_ptr<Space>& space);
   void SubmitTurn(const std::shared_ptr<Space>& space);
   void SubmitBits(const std::shared_ptr<Space>& space) noexcept;

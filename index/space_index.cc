@@ -96,9 +96,7 @@ class CodedSpaceIndex final : public SpaceIndex {
   uint64_t live() const override { return live_.load(std::memory_order_relaxed); }
   uint64_t linked() const override { return graph_.linked(); }
   uint64_t link_backlog() const override;
-  bool linking_due() const override {
-    return link_backlog() != 0 || bits_due() || graph_.RebuildDue(live());
-  }
+  bool graph_due() const override { return link_backlog() != 0 || graph_.RebuildDue(live()); }
   bool bits_due() const override {
     // In this order: bits are made of what has been seen to be there.
     const Ordinal through = slab_.bits_through();

@@ -180,8 +180,9 @@ class SpaceIndex {
   virtual uint64_t linked() const = 0;  // Ordinals the graph accounts for; 0 without a graph.
   // Ordinals that wait to be linked: size - linked above flat_threshold, else 0.
   virtual uint64_t link_backlog() const = 0;
-  // There is something to link or to rebuild, or bits_due.
-  virtual bool linking_due() const = 0;
+  bool linking_due() const { return graph_due() || bits_due(); }
+  // There is something to link or to rebuild.
+  virtual bool graph_due() const = 0;
   // There is a tail so long that bits would quicken its scan, and they have not been made.
   virtual bool bits_due() const = 0;
   virtual bool has_graph() const = 0;

@@ -1,4 +1,4 @@
-// Who makes the bits that a recall misses, and when.
+// When spaces are linked, and who makes the bits that a recall misses.
 #include "core/linker.h"
 
 #include <gtest/gtest.h>
@@ -37,11 +37,11 @@ class LinkerTest : public ::testing::Test {
  protected:
   static constexpr uint32_t kDimension = 512;
 
-  std::shared_ptr<Space> MakeSpace(size_t rows, const std::string& name = "s") {
+  std::shared_ptr<Space> MakeSpace(size_t rows, const std::string& name = "s", uint32_t flat_threshold = 1'000'000) {
     Space::Origin origin;
     origin.name = name;
     origin.id = 1;
-    origin.config.flat_threshold = 1'000'000;
+    origin.config.flat_threshold = flat_threshold;
     origin.config.dimension = kDimension;
     auto space = std::make_shared<Space>(origin, 0, metrics_.AddSpace(name));
     Grow(*space, rows);
@@ -100,6 +100,37 @@ TEST_F(LinkerTest, OneSpaceIsHastenedAtATime) {
   EXPECT_TRUE(second->index()->bits_due());
   linker_.HastenBits(second);
   EXPECT_EQ(executor_.Of(WorkClass::kNormal).size(), 1u);
+}
+
+TEST_F(LinkerTest, BitsAloneWaitUntilTheWritersPause) {
+  const auto space = MakeSpace(12'000);
+  ASSERT_EQ(space->Allow(1, clock_.Now(), 0).granted, 1u);
+  linker_.Schedule(space);
+  EXPECT_TRUE(executor_.Of(WorkClass::kLow).empty());
+  space->Unqueued(1);
+  linker_.Schedule(space);
+  ASSERT_EQ(executor_.Of(WorkClass::kLow).size(), 1u);
+  // It is at it when they go on: it stops after the turn, and the next pause resumes it.
+  ASSERT_EQ(space->Allow(1, clock_.Now(), 0).granted, 1u);
+  executor_.RunOne(WorkClass::kLow);
+  EXPECT_TRUE(executor_.Of(WorkClass::kLow).empty());
+  EXPECT_TRUE(space->index()->bits_due());
+  space->Unqueued(1);
+  linker_.Schedule(space);
+  while (!executor_.Of(WorkClass::kLow).empty()) executor_.RunOne(WorkClass::kLow);
+  EXPECT_FALSE(space->index()->bits_due());
+}
+
+TEST_F(LinkerTest, AGraphIsLinkedWhateverTheWritersDo) {
+  const auto space = MakeSpace(9000, "s", 0);
+  ASSERT_EQ(space->Allow(1, clock_.Now(), 0).granted, 1u);
+  linker_.Schedule(space);
+  ASSERT_FALSE(executor_.Of(WorkClass::kLow).empty());
+  executor_.RunOne(WorkClass::kLow);
+  EXPECT_GT(space->index()->linked(), 0u);
+  EXPECT_FALSE(executor_.Of(WorkClass::kLow).empty());
+  linker_.Stop();
+  while (!executor_.Of(WorkClass::kLow).empty()) executor_.RunOne(WorkClass::kLow);
 }
 
 TEST_F(LinkerTest, AShortTailNeedsNone) {
