@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <utility>
 
+#include "core/base/clock.h"
 #include "core/base/effective_cpus.h"
 #include "core/base/mutex.h"
 #include "core/base/thread_name.h"
@@ -42,9 +44,73 @@ class Workers final : public tbb::task_scheduler_observer {
   const int niceness_;
 };
 
+// Tasks for the threads of an arena, which wait here for the next one before they go back to oneTBB. One that goes back
+// spins and yields there for some hundred microseconds before it sleeps, and again after each task: with a thousand
+// arrivals a second that was most of what they cost.
+class Runners {
+ public:
+  // At most `most` of them at one time; each waits `stay`.
+  Runners(tbb::task_arena& arena, size_t most, Duration stay) : arena_(arena), most_(most), stay_(stay) {}
+  ~Runners() {
+    MutexLock lock(mu_);
+    stopping_ = true;
+    work_.NotifyAll();
+    while (running_ != 0) gone_.Wait(mu_);
+  }
+
+  void Submit(Executor::Task task) ABSL_LOCKS_EXCLUDED(mu_) {
+    {
+      MutexLock lock(mu_);
+      tasks_.push_back(std::move(task));
+      if (waiting_ != 0) work_.NotifyOne();
+      if (tasks_.size() <= waiting_ || running_ == most_) return;
+      ++running_;
+    }
+    arena_.enqueue([this]() noexcept { Run(); });
+  }
+
+ private:
+  void Run() ABSL_LOCKS_EXCLUDED(mu_) {
+    while (std::optional<Executor::Task> task = Next()) (*task)();
+  }
+
+  // Nothing when this thread is to go.
+  std::optional<Executor::Task> Next() ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    const MonotonicTime until = clock_.Now() + stay_;
+    ++waiting_;
+    while (tasks_.empty() && !stopping_ && clock_.WaitUntil(work_, mu_, until)) {
+    }
+    --waiting_;
+    if (tasks_.empty()) {
+      --running_;
+      gone_.NotifyAll();
+      return std::nullopt;
+    }
+    Executor::Task task = std::move(tasks_.front());
+    tasks_.pop_front();
+    return task;
+  }
+
+  // Constant after construction.
+  tbb::task_arena& arena_;
+  const size_t most_;
+  const Duration stay_;
+  RealClock clock_;
+
+  Mutex mu_;
+  CondVar work_;
+  CondVar gone_;
+  std::deque<Executor::Task> tasks_ ABSL_GUARDED_BY(mu_);
+  // Threads of the arena that run tasks or are on their way, and those of them that wait.
+  size_t running_ ABSL_GUARDED_BY(mu_) = 0;
+  size_t waiting_ ABSL_GUARDED_BY(mu_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+};
+
 class TbbExecutor final : public Executor {
  public:
-  explicit TbbExecutor(unsigned slots)
+  TbbExecutor(unsigned slots, Duration stay)
       : parallelism_(tbb::global_control::max_allowed_parallelism, slots + kHighSlots + 1),
         callers_(CallerSlots(slots)),
         high_(callers_ + kHighSlots, static_cast<unsigned>(callers_), tbb::task_arena::priority::high),
@@ -53,10 +119,12 @@ class TbbExecutor final : public Executor {
     high_.initialize();
     normal_.initialize();
     workers_.emplace(normal_, kNormalNiceness);
+    runners_.emplace(normal_, slots, stay);
   }
 
   ~TbbExecutor() override {
     AwaitIdle();
+    runners_.reset();
     workers_.reset();
   }
 
@@ -72,10 +140,13 @@ class TbbExecutor final : public Executor {
       MutexLock lock(mu_);
       if (--pending_ == 0) idle_.NotifyAll();
     };
-    if (work_class == WorkClass::kLow) {
-      low_.Submit(work_class, std::move(counted));
-    } else {
-      (work_class == WorkClass::kHigh ? high_ : normal_).enqueue(std::move(counted));
+    switch (work_class) {
+      case WorkClass::kHigh:
+        return high_.enqueue(std::move(counted));
+      case WorkClass::kNormal:
+        return runners_->Submit(std::move(counted));
+      case WorkClass::kLow:
+        return low_.Submit(work_class, std::move(counted));
     }
   }
 
@@ -116,6 +187,7 @@ class TbbExecutor final : public Executor {
   tbb::task_arena high_;
   tbb::task_arena normal_;
   std::optional<Workers> workers_;
+  std::optional<Runners> runners_;
   ThreadExecutor low_;
   Mutex mu_;
   CondVar idle_;
@@ -128,6 +200,8 @@ class TbbExecutor final : public Executor {
 
 }  // namespace
 
-std::unique_ptr<Executor> MakeTbbExecutor(unsigned slots) { return std::make_unique<TbbExecutor>(slots); }
+std::unique_ptr<Executor> MakeTbbExecutor(unsigned slots, Duration stay) {
+  return std::make_unique<TbbExecutor>(slots, stay);
+}
 
 }  // namespace engram

@@ -40,6 +40,22 @@ TEST(TbbExecutor, LowWorkTakesNoNormalSlot) {
   executor->AwaitIdle();
 }
 
+// A thread that waits for its next task has time for one of them only.
+TEST(TbbExecutor, TwoTasksAreNotLeftToOneThreadThatWaits) {
+  for (int round = 0; round < 300; ++round) {
+    const std::unique_ptr<Executor> executor = MakeTbbExecutor(2);
+    executor->Submit(WorkClass::kNormal, [] {});
+    executor->AwaitIdle();
+    // Until the thread waits, most of the time.
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(round);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    std::latch together(2);
+    for (int i = 0; i < 2; ++i) executor->Submit(WorkClass::kNormal, [&] { together.arrive_and_wait(); });
+    executor->AwaitIdle();
+  }
+}
+
 // num_workers and idle_sleep_ms.
 class WorkerPoolOnTbb : public ::testing::TestWithParam<std::tuple<unsigned, int>> {};
 

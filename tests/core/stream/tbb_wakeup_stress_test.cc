@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include "core/stream/tbb_executor.h"
@@ -18,7 +19,7 @@ namespace {
 using testing::MakeSlice;
 using testing::TestSpace;
 
-constexpr int kRounds = 50'000;
+constexpr int kRounds = 20'000;
 
 class CountingHandler final : public BatchHandler {
  public:
@@ -42,10 +43,15 @@ void Pause(std::mt19937_64& random) {
   }
 }
 
-class TbbWakeup : public ::testing::TestWithParam<unsigned> {};
+// Slots, and how long a thread stays: as the daemon's do, or so briefly that it is found on its way out.
+class TbbWakeup : public ::testing::TestWithParam<std::tuple<unsigned, Duration>> {
+ protected:
+  unsigned slots() const { return std::get<0>(GetParam()); }
+  std::unique_ptr<Executor> MakeExecutor() const { return MakeTbbExecutor(slots(), std::get<1>(GetParam())); }
+};
 
 TEST_P(TbbWakeup, EverySubmittedTaskRuns) {
-  const std::unique_ptr<Executor> executor = MakeTbbExecutor(GetParam());
+  const std::unique_ptr<Executor> executor = MakeExecutor();
   std::mt19937_64 random(1);
   uint64_t ran = 0;
   for (int round = 0; round < kRounds / 2; ++round) {
@@ -57,17 +63,17 @@ TEST_P(TbbWakeup, EverySubmittedTaskRuns) {
 }
 
 TEST_P(TbbWakeup, EveryPushIsProcessedFromRest) {
-  const std::unique_ptr<Executor> executor = MakeTbbExecutor(GetParam());
+  const std::unique_ptr<Executor> executor = MakeExecutor();
   RealClock clock;
   CountingHandler handler;
   WorkerTuning tuning;
   tuning.min_batch = 1;  // Each arrival wakes its worker at once.
-  WorkerPool pool(GetParam(), 10'000, tuning, &handler, executor.get(), &clock);
+  WorkerPool pool(slots(), 10'000, tuning, &handler, executor.get(), &clock);
   std::vector<std::shared_ptr<TestSpace>> spaces;
-  for (unsigned i = 0; i < GetParam(); ++i) spaces.push_back(std::make_shared<TestSpace>(static_cast<int>(i)));
+  for (unsigned i = 0; i < slots(); ++i) spaces.push_back(std::make_shared<TestSpace>(static_cast<int>(i)));
   std::mt19937_64 random(2);
   for (int round = 0; round < kRounds; ++round) {
-    const size_t lane = static_cast<size_t>(round) % GetParam();
+    const size_t lane = static_cast<size_t>(round) % slots();
     pool.Push(lane, spaces[lane], MakeSlice(nullptr, 1, 1));
     ASSERT_TRUE(pool.AwaitIdle(MonotonicTime::max()));
     ASSERT_EQ(handler.committed.load(), static_cast<uint64_t>(round) + 1);
@@ -75,7 +81,8 @@ TEST_P(TbbWakeup, EveryPushIsProcessedFromRest) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Workers, TbbWakeup, ::testing::Values(1, 4, 8));
+INSTANTIATE_TEST_SUITE_P(Workers, TbbWakeup, ::testing::Combine(::testing::Values(1, 4, 8),
+                                            ::testing::Values(Duration(50'000), Duration(20), Duration(0))));
 
 }  // namespace
 }  // namespace engram
