@@ -84,13 +84,13 @@ grpc::Status MemoryService::RunObserve(grpc::ServerContext* context, ObserveIo* 
     grpc::ByteBuffer bytes;
     if (!io->Read(&bytes)) return absl::InvalidArgumentError("the call carries no request");
     v1::ObserveResponse response;
-    ENGRAM_RETURN_IF_ERROR(Observe(*context, bytes, response));
+    ENGRAM_RETURN_IF_ERROR(ObserveBytes(*context, bytes, response));
     io->Write(response);
     return absl::OkStatus();
   });
 }
 
-absl::Status MemoryService::Observe(grpc::ServerContext& context, grpc::ByteBuffer& bytes,
+absl::Status MemoryService::ObserveBytes(grpc::ServerContext& context, grpc::ByteBuffer& bytes,
                                     v1::ObserveResponse& response) {
   const MonotonicTime deadline = DeadlineOf(context, *deps_.clock);
   const auto settings = deps_.engine->settings();

@@ -71,7 +71,7 @@ class MemoryService final : public v1::MemoryService::Service {
 
   grpc::Status RunObserveStream(grpc::ServerContext* context, ObserveStreamCall::Io* io);
   grpc::Status RunObserve(grpc::ServerContext* context, ObserveIo* io);
-  absl::Status Observe(grpc::ServerContext& context, grpc::ByteBuffer& bytes, v1::ObserveResponse& response);
+  absl::Status ObserveBytes(grpc::ServerContext& context, grpc::ByteBuffer& bytes, v1::ObserveResponse& response);
   // Runs `body` in one of `slots`, or in a slot for a call.
   grpc::Status InSlot(CallSlots& slots, const std::function<absl::Status()>& body);
   grpc::Status InSlot(const std::function<absl::Status()>& body);
