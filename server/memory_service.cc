@@ -91,7 +91,7 @@ grpc::Status MemoryService::RunObserve(grpc::ServerContext* context, ObserveIo* 
 }
 
 absl::Status MemoryService::ObserveBytes(grpc::ServerContext& context, grpc::ByteBuffer& bytes,
-                                    v1::ObserveResponse& response) {
+                                         v1::ObserveResponse& response) {
   const MonotonicTime deadline = DeadlineOf(context, *deps_.clock);
   const auto settings = deps_.engine->settings();
   const uint64_t most = settings->limits_max_batch_observations;
