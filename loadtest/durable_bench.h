@@ -27,7 +27,7 @@ struct DurablePlan {
   uint32_t callers = 64;
   uint32_t caller_dimension = 384;
   uint32_t caller_seconds = 3;
-  std::string caller_profile = "low_latency";
+  std::string caller_profile = "balanced";
 
   // Of the recovery.
   uint64_t recovery_observations = 1'000'000;
