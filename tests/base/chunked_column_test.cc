@@ -22,15 +22,36 @@ TEST(ChunkedColumn, AnEmptyOneHasNoRowsAndNoMemory) {
 TEST(ChunkedColumn, ChunksDoubleAndNeverShrink) {
   ChunkedColumn<uint32_t> column;
   column.Extend(1);
-  EXPECT_EQ(column.bytes(), 64 * sizeof(uint32_t));
-  column.Extend(64);
-  EXPECT_EQ(column.bytes(), 64 * sizeof(uint32_t));
-  column.Extend(65);
-  EXPECT_EQ(column.bytes(), (64 + 128) * sizeof(uint32_t));
+  EXPECT_EQ(column.bytes(), 16 * sizeof(uint32_t));
+  column.Extend(16);
+  EXPECT_EQ(column.bytes(), 16 * sizeof(uint32_t));
+  column.Extend(17);
+  EXPECT_EQ(column.bytes(), (16 + 32) * sizeof(uint32_t));
   column.Extend(3);
-  EXPECT_EQ(column.bytes(), (64 + 128) * sizeof(uint32_t));
-  column.Extend(64 + 128 + 256 + 1);
-  EXPECT_EQ(column.bytes(), (64 + 128 + 256 + 512) * sizeof(uint32_t));
+  EXPECT_EQ(column.bytes(), (16 + 32) * sizeof(uint32_t));
+  column.Extend(16 + 32 + 64 + 1);
+  EXPECT_EQ(column.bytes(), (16 + 32 + 64 + 128) * sizeof(uint32_t));
+}
+
+TEST(ChunkedColumn, OfALargeChunkOnlyWhatIsFilledCosts) {
+  ChunkedColumn<uint64_t> column;
+  constexpr uint64_t kBefore = 16 * ((uint64_t{1} << 14) - 1);
+  column.Extend(kBefore + 1);
+  // The next chunk has 2 MiB.
+  EXPECT_EQ(column.bytes(), kBefore * sizeof(uint64_t) + 4096);
+  column.Extend(kBefore + 513);
+  EXPECT_EQ(column.bytes(), kBefore * sizeof(uint64_t) + 2 * 4096);
+}
+
+TEST(ChunkedColumn, InitialisesWhatIsNotZero) {
+  struct NotZero {
+    int64_t first = INT64_MAX;
+  };
+  ChunkedColumn<NotZero, 1> column;
+  for (uint64_t row = 0; row < 5000; ++row) {
+    column.Extend(row + 1);
+    ASSERT_EQ(column[row].first, INT64_MAX) << row;
+  }
 }
 
 TEST(ChunkedColumn, RowsNeverMoveAndAreTheirOwn) {
