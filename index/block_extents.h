@@ -1,12 +1,13 @@
 // Memory for blocks of sixteen rows, by ordinal: append-only, never moved.
 //
-// Layout: 64 blocks make a *chunk*. Chunks lie in *extents* of 1, 2, 4, 8 ... chunks, each reserved as address space
-//         when it is reached and paid for page by page as it fills. A fresh page is zero.
+// Layout: blocks lie in *extents* of 1, 2, 4, 8 ... blocks, each taken when it is reached: the small ones from the heap,
+//         the others as address space, paid for page by page as they fill. What is fresh is zero.
 // Threads:   Reserve: the writer. Everything const: any thread, for ordinals that the writer has shown it.
 // Ownership: owns the memory; a block stays where it is until the extents go.
 // Blocking:  never.
 // Errors:    std::bad_alloc may leave Reserve, and then nothing has changed.
-// Why:       readers need no lock because nothing moves; extents that double need a directory of 23 pointers only.
+// Why:       readers need no lock because nothing moves; extents that double need a directory of 29 pointers only
+//            and a space of a hundred rows no pages of its own.
 #pragma once
 
 #include <array>
@@ -21,7 +22,6 @@ namespace engram {
 class BlockExtents {
  public:
   static constexpr uint32_t kBlockRows = 16;
-  static constexpr uint32_t kChunkRows = 1024;
 
   // `head_bytes` of columns, then sixteen times `row_bytes`; together whole cache lines.
   BlockExtents(size_t head_bytes, size_t row_bytes);
@@ -42,21 +42,21 @@ class BlockExtents {
     return BlockAddress(ordinal) + head_bytes_ + size_t{Lane(ordinal)} * row_bytes_;
   }
 
-  // Bytes of the pages that the ordinals below `size` touch.
+  // Bytes of what holds the ordinals below `size`.
   uint64_t ResidentBytes(Ordinal size) const;
 
  private:
-  static constexpr uint32_t kExtents = 23;  // (2^23 - 1) chunks hold every Ordinal.
+  static constexpr uint32_t kExtents = 29;  // (2^29 - 1) blocks hold every Ordinal.
 
   struct Extent {
     uint32_t level = 0;
     uint32_t row = 0;  // Within the extent.
   };
   static Extent ExtentOf(Ordinal ordinal) {
-    const uint32_t level = 31 - static_cast<uint32_t>(__builtin_clz(ordinal / kChunkRows + 1));
-    return {level, ordinal - ((1u << level) - 1) * kChunkRows};
+    const uint32_t level = 31 - static_cast<uint32_t>(__builtin_clz(ordinal / kBlockRows + 1));
+    return {level, ordinal - ((1u << level) - 1) * kBlockRows};
   }
-  size_t ExtentBytes(uint32_t level) const { return (size_t{kChunkRows / kBlockRows} << level) * block_bytes_; }
+  size_t ExtentBytes(uint32_t level) const { return block_bytes_ << level; }
 
   // Constant after construction.
   const size_t head_bytes_;

@@ -86,7 +86,7 @@ class CodeSlab : public VersionedBlocks {
   // Without bits their factor is 0.
   CodeColumns Columns(Ordinal ordinal) const;
 
-  // Bytes of the pages touched so far.
+  // Bytes of what holds the rows so far.
   uint64_t resident_bytes() const;
 
  private:

@@ -38,7 +38,7 @@ class KeptRows final : public VectorSource {
     }
   }
 
-  // Bytes of the pages that the ordinals below `size` touch.
+  // Bytes of what holds the ordinals below `size`.
   uint64_t ResidentBytes(Ordinal size) const { return blocks_.ResidentBytes(size); }
 
  private:

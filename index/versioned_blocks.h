@@ -33,7 +33,6 @@ struct VersionColumns {
 class VersionedBlocks {
  public:
   static constexpr uint32_t kBlockRows = BlockExtents::kBlockRows;
-  static constexpr uint32_t kChunkRows = BlockExtents::kChunkRows;
   // `died_at` of an observation that is live. Else the ordinal that replaced it, or 0 when it was forgotten.
   static constexpr uint32_t kLive = UINT32_MAX;
 

@@ -219,7 +219,7 @@ TEST(SpaceIndexTest, AnOldViewIsAnsweredInFullThoughTheGraphSkippedWhatItShows) 
 TEST(SpaceIndexTest, TenThousandSmallSpacesAreCheap) {
   const Vector vector(768, 0.5f);
   const auto empty = SpaceIndex::Create(Options(768));
-  EXPECT_LE(empty->resident_bytes(), 1280u);
+  EXPECT_LE(empty->resident_bytes(), 1344u);
   AppendOne(*empty, "a", vector);
   EXPECT_LE(empty->resident_bytes(), 8u * 1024 + 4096);
 }
