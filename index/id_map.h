@@ -25,18 +25,24 @@
 
 namespace engram {
 
-// Append-only records of length and bytes.
+// Append-only records of length and bytes. A length below 255 is one byte, any other that byte and four.
 class IdArena {
  public:
   // Room for `ids` records of `bytes` bytes in all.
   void Reserve(size_t ids, size_t bytes);
   // REQUIRES: reserved. The address is the record's for good.
   const char* Append(std::string_view id);
-  static std::string_view View(const char* record);
+  static std::string_view View(const char* record) {
+    const auto length = static_cast<uint8_t>(*record);
+    return length == kLong ? ViewLong(record) : std::string_view(record + 1, length);
+  }
 
   uint64_t resident_bytes() const { return allocated_.load(std::memory_order_relaxed); }
 
  private:
+  static constexpr uint8_t kLong = 255;
+  static std::string_view ViewLong(const char* record);
+
   std::vector<std::unique_ptr<char[]>> pieces_;
   char* next_ = nullptr;
   size_t left_ = 0;

@@ -41,6 +41,12 @@ constexpr Ordinal kLongTail = 8192;
 // themselves; the more that are to be found, the more often the bits are not enough.
 constexpr uint32_t kSurePerHit = 3;
 
+// A vector on its way to its code: one per thread that writes, not per space.
+std::vector<float>& Widened() {
+  thread_local std::vector<float> widened;
+  return widened;
+}
+
 class CodedSpaceIndex final : public SpaceIndex {
  public:
   explicit CodedSpaceIndex(const IndexOptions& options)
@@ -137,9 +143,6 @@ class CodedSpaceIndex final : public SpaceIndex {
   IdMap ids_;
   std::atomic<uint64_t> live_{0};
   ServingGraph graph_;
-
-  // The writer's scratch.
-  std::vector<float> widened_;
 };
 
 SpaceIndex::Appended CodedSpaceIndex::Append(std::span<const Entry> entries) {
@@ -155,7 +158,7 @@ SpaceIndex::Appended CodedSpaceIndex::Append(std::span<const Entry> entries) {
   if (rows_) {
     rows_->Reserve(end);
   } else {
-    widened_.resize(options_.dimension);
+    Widened().resize(options_.dimension);
   }
   arena_.Reserve(entries.size(), id_bytes);
   ids_.Reserve(entries.size());
@@ -172,6 +175,7 @@ SpaceIndex::Appended CodedSpaceIndex::Append(std::span<const Entry> entries) {
 
 void CodedSpaceIndex::AppendStep(std::span<const Entry> entries, Ordinal first, uint32_t* replaced) {
   std::array<uint32_t, kAppendStep> hashes;
+  std::vector<float>& widened = Widened();
   for (size_t i = 0; i < entries.size(); ++i) {
     hashes[i] = ids_.Hash(entries[i].id);
     ids_.Prefetch(hashes[i]);
@@ -179,7 +183,7 @@ void CodedSpaceIndex::AppendStep(std::span<const Entry> entries, Ordinal first, 
   for (size_t i = 0; i < entries.size(); ++i) {
     const Ordinal ordinal = first + static_cast<Ordinal>(i);
     ENGRAM_CHECK(entries[i].embedding.dimension == options_.dimension);
-    const std::span<float> row = rows_ ? rows_->RowOf(ordinal) : std::span<float>(widened_);
+    const std::span<float> row = rows_ ? rows_->RowOf(ordinal) : std::span<float>(widened);
     WidenVector(entries[i].embedding, row);
     slab_.Append(ordinal, row.data());
     slab_.BlockOf(ordinal).id[CodeSlab::Lane(ordinal)] = arena_.Append(entries[i].id);

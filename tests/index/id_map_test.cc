@@ -85,6 +85,23 @@ TEST_F(IdMapTest, KeepsIdsOfAnyLengthInPlace) {
   EXPECT_EQ(map_.Newest(large), 1u);
 }
 
+TEST_F(IdMapTest, KeepsIdsWhoseLengthIsNearToWhatAByteHolds) {
+  std::vector<std::string> ids;
+  for (size_t length = 250; length < 262; ++length) ids.emplace_back(length, 'x');
+  ids.emplace_back("short");
+  Append(ids);
+  for (Ordinal i = 0; i < ids.size(); ++i) {
+    EXPECT_EQ(IdArena::View(slab_.Versions(i).id[CodeSlab::Lane(i)]), ids[i]) << i;
+    EXPECT_EQ(map_.Newest(ids[i]), i);
+  }
+}
+
+TEST_F(IdMapTest, AShortIdCostsOneByteMoreThanItHas) {
+  const uint64_t before = arena_.resident_bytes();
+  arena_.Reserve(100, 100 * 20);
+  EXPECT_LE(arena_.resident_bytes() - before, 100u * 21 + 32);
+}
+
 TEST_F(IdMapTest, HashesDifferBetweenMaps) {
   // The seed is secret: another map hashes the same ids elsewhere.
   IdMap other(slab_);
