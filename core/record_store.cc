@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/check.h"
+
 namespace engram {
 namespace {
 
@@ -19,13 +21,38 @@ char* Put(char* at, std::string_view bytes) {
   return at + bytes.size();
 }
 
-char* PutLength(char* at, size_t length) {
-  const auto narrow = static_cast<uint32_t>(length);
-  std::memcpy(at, &narrow, sizeof narrow);
-  return at + sizeof narrow;
+template <typename Value>
+char* PutValue(char* at, Value value) {
+  std::memcpy(at, &value, sizeof value);
+  return at + sizeof value;
 }
 
+char* PutLength(char* at, size_t length) { return PutValue(at, static_cast<uint32_t>(length)); }
+
 }  // namespace
+
+size_t RecordStore::BlobLength(size_t content, int64_t ttl_us, size_t tag_bytes) {
+  if (content == 0 && ttl_us == 0 && tag_bytes == 0) return 0;
+  return content + (ttl_us == 0 ? 0 : sizeof ttl_us) + sizeof(uint32_t) + tag_bytes;
+}
+
+char* RecordStore::PutHead(char* at, std::string_view content, int64_t ttl_us, uint32_t tags) {
+  at = Put(at, content);
+  if (ttl_us != 0) at = PutValue(at, ttl_us);
+  return PutValue(at, tags);
+}
+
+int64_t RecordStore::TtlOf(const Row& row) const {
+  int64_t ttl_us = 0;
+  if (row.mortal != 0) std::memcpy(&ttl_us, row.blob + KeptLength(row), sizeof ttl_us);
+  return ttl_us;
+}
+
+RecordStore::Tail RecordStore::TailOf(const Row& row) const {
+  if (row.blob == nullptr) return {};
+  const char* const at = row.blob + KeptLength(row) + (row.mortal != 0 ? sizeof(int64_t) : 0);
+  return {ReadLength(at), at + sizeof(uint32_t)};
+}
 
 char* RecordStore::Allocate(size_t length) {
   if (block_size_ - block_used_ < length) {
@@ -74,19 +101,22 @@ void RecordStore::Append(Ordinal first, std::span<const ObservationView> observa
   for (size_t i = 0; i < observations.size(); ++i) {
     const ObservationView& observation = observations[i];
     const std::string_view content = keeps_contents_ ? observation.content : std::string_view();
-    size_t length = content.size();
-    for (const TagView& tag : observation.tags) length += 2 * sizeof(uint32_t) + tag.key.size() + tag.value.size();
+    size_t tag_bytes = 0;
+    for (const TagView& tag : observation.tags) tag_bytes += 2 * sizeof(uint32_t) + tag.key.size() + tag.value.size();
+    const size_t length = BlobLength(content.size(), observation.ttl_us, tag_bytes);
     char* const blob = length == 0 ? nullptr : Allocate(length);
-    char* at = Put(blob, content);
-    for (const TagView& tag : observation.tags) {
-      at = PutLength(PutLength(at, tag.key.size()), tag.value.size());
-      at = Put(Put(at, tag.key), tag.value);
+    if (blob != nullptr) {
+      char* at = PutHead(blob, content, observation.ttl_us, static_cast<uint32_t>(observation.tags.size()));
+      for (const TagView& tag : observation.tags) {
+        at = PutLength(PutLength(at, tag.key.size()), tag.value.size());
+        at = Put(Put(at, tag.key), tag.value);
+      }
     }
+    ENGRAM_CHECK(observation.content.size() <= kMostContent);
     Row& row = rows_[uint64_t{first} + i];
     row.blob = blob;
-    row.content_length = static_cast<uint32_t>(observation.content.size());
-    row.tags = static_cast<uint32_t>(observation.tags.size());
-    row.ttl_us = observation.ttl_us;
+    row.content_length = observation.content.size() & kMostContent;
+    row.mortal = observation.ttl_us != 0;
     row.position = position;
     row.place = places.empty() ? static_cast<uint32_t>(i) : places[i];
     SetColumns(uint64_t{first} + i, observation.observed_at_us, observation.confidence);
@@ -100,11 +130,11 @@ std::string_view RecordStore::Content(Ordinal ordinal) const {
 }
 
 std::vector<TagView> RecordStore::Tags(Ordinal ordinal) const {
-  const Row& row = rows_[ordinal];
+  const Tail tail = TailOf(rows_[ordinal]);
   std::vector<TagView> tags;
-  tags.reserve(row.tags);
-  const char* at = TagsOf(row);
-  for (uint32_t i = 0; i < row.tags; ++i) {
+  tags.reserve(tail.tags);
+  const char* at = tail.at;
+  for (uint32_t i = 0; i < tail.tags; ++i) {
     const uint32_t key = ReadLength(at);
     const uint32_t value = ReadLength(at + sizeof key);
     at += 2 * sizeof key;
@@ -115,9 +145,9 @@ std::vector<TagView> RecordStore::Tags(Ordinal ordinal) const {
 }
 
 std::optional<std::string_view> RecordStore::FindTag(Ordinal ordinal, std::string_view wanted) const {
-  const Row& row = rows_[ordinal];
-  const char* at = TagsOf(row);
-  for (uint32_t i = 0; i < row.tags; ++i) {
+  const Tail tail = TailOf(rows_[ordinal]);
+  const char* at = tail.at;
+  for (uint32_t i = 0; i < tail.tags; ++i) {
     const uint32_t key = ReadLength(at);
     const uint32_t value = ReadLength(at + sizeof key);
     at += 2 * sizeof key;
@@ -129,9 +159,9 @@ std::optional<std::string_view> RecordStore::FindTag(Ordinal ordinal, std::strin
 
 int64_t RecordStore::ExpiresAt(Ordinal ordinal) const {
   const Row& row = rows_[ordinal];
-  if (row.ttl_us == 0) return kForEver;
+  if (row.mortal == 0) return kForEver;
   int64_t at;
-  return __builtin_add_overflow(observed_at_[ordinal], row.ttl_us, &at) ? kForEver : at;
+  return __builtin_add_overflow(observed_at_[ordinal], TtlOf(row), &at) ? kForEver : at;
 }
 
 }  // namespace engram

@@ -31,6 +31,8 @@ class RecordStore {
   // Never expires.
   static constexpr int64_t kForEver = INT64_MAX;
   static constexpr Ordinal kZoneRows = 1024;
+  // Bytes of a content: more than limits.max_content_bytes can be.
+  static constexpr uint32_t kMostContent = (uint32_t{1} << 31) - 1;
 
   explicit RecordStore(bool keeps_contents) : keeps_contents_(keeps_contents) {}
 
@@ -54,7 +56,7 @@ class RecordStore {
   // Nothing when there is no tag of that key.
   std::optional<std::string_view> FindTag(Ordinal ordinal, std::string_view key) const;
   int64_t ObservedAt(Ordinal ordinal) const { return observed_at_[ordinal]; }
-  int64_t Ttl(Ordinal ordinal) const { return rows_[ordinal].ttl_us; }
+  int64_t Ttl(Ordinal ordinal) const { return TtlOf(rows_[ordinal]); }
   float Confidence(Ordinal ordinal) const { return confidence_[ordinal]; }
   // When it must not be recalled any more; kForEver without a ttl.
   int64_t ExpiresAt(Ordinal ordinal) const;
@@ -72,14 +74,20 @@ class RecordStore {
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed) + tags_.bytes(); }
 
  private:
-  // The blob is the content (if it is kept) followed by the tags: u32 key length, u32 value length, key, value.
+  // The blob is the content, if it is kept; and if there is a content kept, a ttl or a tag: i64 ttl where `mortal`, u32
+  // how many tags, and of each u32 key length, u32 value length, key, value. Most rows have no blob.
   struct Row {
     const char* blob;
-    int64_t ttl_us;
     uint64_t position;
     uint32_t place;
-    uint32_t content_length;
-    uint32_t tags;
+    uint32_t content_length : 31;
+    uint32_t mortal : 1;
+  };
+  static_assert(sizeof(Row) == 24);
+  // What a blob says behind its content.
+  struct Tail {
+    uint32_t tags = 0;
+    const char* at = nullptr;  // The first of them.
   };
   // Atomic: the last zone widens while readers look at it.
   struct ZoneCells {
@@ -88,8 +96,13 @@ class RecordStore {
     std::atomic<float> most_confidence{0};
   };
 
-  const char* TagsOf(const Row& row) const { return row.blob + (keeps_contents_ ? row.content_length : 0); }
+  size_t KeptLength(const Row& row) const { return keeps_contents_ ? row.content_length : 0; }
+  int64_t TtlOf(const Row& row) const;
+  Tail TailOf(const Row& row) const;
 
+  // What a blob takes, and its first part up to the tags, which go where it returns.
+  static size_t BlobLength(size_t content, int64_t ttl_us, size_t tag_bytes);
+  static char* PutHead(char* at, std::string_view content, int64_t ttl_us, uint32_t tags);
   char* Allocate(size_t length);
   // Makes the rows below `end` exist.
   void Extend(uint64_t end);
@@ -99,7 +112,7 @@ class RecordStore {
   ChunkedColumn<Row> rows_;
   ChunkedColumn<int64_t> observed_at_;
   ChunkedColumn<float> confidence_;
-  ChunkedColumn<ZoneCells, 4> zones_;
+  ChunkedColumn<ZoneCells, 1, (uint64_t{1} << 32) / kZoneRows> zones_;
   TagIndex tags_{*this};
   // Only the writer's: blocks of blob bytes, never moved.
   std::vector<std::unique_ptr<char[]>> blocks_;

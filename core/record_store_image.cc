@@ -1,11 +1,13 @@
 // The columns of a record store as an image:
 //
 //   image  := magic u64, version u32, keeps contents u32, rows u32, zero u32, group*
-//   group  := row[n], the blobs of n rows behind one another
+//   group  := row[n], blob[n]
 //   row    := observed_at i64, ttl i64, position u64, place u32, content length u32, tags u32, confidence f32,
 //             blob length u32, zero u32
 //
-// A group has 1024 rows, the last one what is left. A blob is as in memory.
+//   blob   := content, if it is kept, and of each tag: key length u32, value length u32, key, value
+//
+// A group has 1024 rows, the last one what is left.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -79,23 +81,28 @@ absl::Status RecordStore::Save(Ordinal end, ImageSink& sink) const {
   header.rows = end;
   ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span<const Header>(&header, 1)));
   std::vector<SavedRow> saved;
+  std::vector<std::span<const char>> tags;
   for (uint64_t at = 0; at < end; at += kGroupRows) {
     saved.assign(std::min<uint64_t>(kGroupRows, end - at), {});
+    tags.assign(saved.size(), {});
     for (size_t i = 0; i < saved.size(); ++i) {
       const Row& row = rows_[at + i];
-      const char* const blob_end = row.blob == nullptr ? nullptr : BehindTags(TagsOf(row), row.tags);
+      const Tail tail = TailOf(row);
+      tags[i] = {tail.at, static_cast<size_t>(BehindTags(tail.at, tail.tags) - tail.at)};
       saved[i] = {observed_at_[at + i],
-                  row.ttl_us,
+                  TtlOf(row),
                   row.position,
                   row.place,
                   row.content_length,
-                  row.tags,
+                  tail.tags,
                   std::bit_cast<uint32_t>(confidence_[at + i]),
-                  static_cast<uint32_t>(blob_end - row.blob)};
+                  static_cast<uint32_t>(KeptLength(row) + tags[i].size())};
     }
     ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span<const SavedRow>(saved)));
     for (size_t i = 0; i < saved.size(); ++i) {
-      ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span<const char>(rows_[at + i].blob, saved[i].blob_length)));
+      const Row& row = rows_[at + i];
+      ENGRAM_RETURN_IF_ERROR(WriteValues(sink, std::span<const char>(row.blob, KeptLength(row))));
+      ENGRAM_RETURN_IF_ERROR(WriteValues(sink, tags[i]));
     }
   }
   return absl::OkStatus();
@@ -115,6 +122,7 @@ absl::Status RecordStore::Load(Ordinal rows, ImageSource& source) {
   try {
     Extend(rows);
     std::vector<SavedRow> saved;
+    std::vector<char> blobs;
     for (uint64_t at = 0; at < rows; at += kGroupRows) {
       saved.resize(std::min<uint64_t>(kGroupRows, rows - at));
       ENGRAM_RETURN_IF_ERROR(ReadValues(source, std::span(saved)));
@@ -123,22 +131,26 @@ absl::Status RecordStore::Load(Ordinal rows, ImageSource& source) {
       if (blob_bytes > source.left()) {
         return absl::DataLossError(fmt::format("the image claims {} bytes of tags in {}", blob_bytes, source.left()));
       }
-      char* blob = blob_bytes == 0 ? nullptr : Allocate(blob_bytes);
-      ENGRAM_RETURN_IF_ERROR(ReadValues(source, std::span(blob, blob_bytes)));
+      blobs.resize(blob_bytes);
+      ENGRAM_RETURN_IF_ERROR(ReadValues(source, std::span(blobs)));
+      const char* read = blobs.data();
       for (size_t i = 0; i < saved.size(); ++i) {
         const SavedRow& from = saved[i];
         const uint32_t content = keeps_contents_ ? from.content_length : 0;
-        if (content > from.blob_length || !TagsFill(blob + content, blob + from.blob_length, from.tags)) {
+        if (from.content_length > kMostContent || content > from.blob_length ||
+            !TagsFill(read + content, read + from.blob_length, from.tags)) {
           return absl::DataLossError(fmt::format("the tags of record {} of the image do not fit it", at + i));
         }
-        rows_[at + i] = {from.blob_length == 0 ? nullptr : blob,
-                         from.ttl_us,
-                         from.position,
-                         from.place,
-                         from.content_length,
-                         from.tags};
+        const size_t tag_bytes = from.blob_length - content;
+        const size_t length = BlobLength(content, from.ttl_us, tag_bytes);
+        char* const blob = length == 0 ? nullptr : Allocate(length);
+        if (blob != nullptr) {
+          char* const behind = PutHead(blob, {read, content}, from.ttl_us, from.tags);
+          if (tag_bytes != 0) std::memcpy(behind, read + content, tag_bytes);
+        }
+        read += from.blob_length;
+        rows_[at + i] = {blob, from.position, from.place, from.content_length & kMostContent, from.ttl_us != 0};
         SetColumns(at + i, from.observed_at_us, std::bit_cast<float>(from.confidence));
-        blob += from.blob_length;
       }
     }
     tags_.Rebuild(rows);
