@@ -1,14 +1,14 @@
 // The recall of the last checks of one space.
 //
-// Threads: any. Blocking: a short mutex. Errors: none.
+// Threads: any. Blocking: a short mutex. Errors: std::bad_alloc from the first kChecks Adds.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
 #include <optional>
+#include <vector>
 
 #include "core/base/mutex.h"
 
@@ -21,7 +21,11 @@ class CanaryWindow {
   // `recall` in 0..1.
   void Add(float recall) ABSL_LOCKS_EXCLUDED(mu_) {
     MutexLock lock(mu_);
-    recalls_[next_++ % kChecks] = recall;
+    if (recalls_.size() < kChecks) {
+      recalls_.push_back(recall);
+    } else {
+      recalls_[oldest_++ % kChecks] = recall;
+    }
   }
 
   struct Reading {
@@ -31,16 +35,16 @@ class CanaryWindow {
   // Nothing before the first check.
   std::optional<Reading> Read() const ABSL_LOCKS_EXCLUDED(mu_) {
     MutexLock lock(mu_);
-    if (next_ == 0) return std::nullopt;
-    const auto end = recalls_.begin() + static_cast<ptrdiff_t>(std::min<uint64_t>(next_, kChecks));
-    return Reading{std::accumulate(recalls_.begin(), end, 0.0) / static_cast<double>(end - recalls_.begin()),
-                   *std::min_element(recalls_.begin(), end)};
+    if (recalls_.empty()) return std::nullopt;
+    return Reading{std::accumulate(recalls_.begin(), recalls_.end(), 0.0) / static_cast<double>(recalls_.size()),
+                   *std::min_element(recalls_.begin(), recalls_.end())};
   }
 
  private:
   mutable Mutex mu_;
-  std::array<float, kChecks> recalls_ ABSL_GUARDED_BY(mu_){};
-  uint64_t next_ ABSL_GUARDED_BY(mu_) = 0;
+  // Grows to kChecks: most spaces have no graph and are never checked.
+  std::vector<float> recalls_ ABSL_GUARDED_BY(mu_);
+  uint64_t oldest_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace engram

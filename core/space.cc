@@ -77,17 +77,19 @@ Ordinal Space::Apply(std::span<const ObservationView> observations, uint64_t pos
     return first;
   }
   records_.Append(first, observations, position, places);
-  entries_.clear();
-  entries_.reserve(observations.size());
+  // One per thread that applies; keeps its memory.
+  thread_local std::vector<SpaceIndex::Entry> entries;
+  entries.clear();
+  entries.reserve(observations.size());
   bool mortal = false;
   for (const ObservationView& observation : observations) {
-    entries_.push_back({observation.id, observation.embedding});
+    entries.push_back({observation.id, observation.embedding});
     mortal |= observation.ttl_us != 0;
   }
   if (mortal) {
     for (Ordinal i = 0; i < observations.size(); ++i) NoteExpiry(first + i);
   }
-  const SpaceIndex::Appended appended = index->Append(entries_);
+  const SpaceIndex::Appended appended = index->Append(entries);
   ENGRAM_CHECK(appended.first == first);
   applied_position_ = position;
   return first + static_cast<Ordinal>(observations.size());
@@ -156,7 +158,7 @@ std::vector<Tombstone> Space::Expired(size_t most) const {
 
 void Space::ExpiredRecorded(size_t count) {
   MutexLock lock(apply_mu_);
-  expired_.erase(expired_.begin(), expired_.begin() + static_cast<ptrdiff_t>(std::min(count, expired_.size())));
+  expired_.DropFront(std::min(count, expired_.size()));
 }
 
 Space::Allowance Space::Allow(uint64_t want, MonotonicTime now, int64_t now_us) {

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
 #include <map>
 #include <memory>
 #include <queue>
@@ -20,6 +19,7 @@
 
 #include "core/arrival_bell.h"
 #include "core/base/mutex.h"
+#include "core/base/slim_queue.h"
 #include "core/canary_window.h"
 #include "core/engine.h"
 #include "core/metrics/metrics.h"
@@ -182,9 +182,8 @@ class Space final : public SpaceQueue {
   using Expiry = std::pair<int64_t, Ordinal>;
   std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_ ABSL_GUARDED_BY(apply_mu_);
   // Hidden because their time was over, and not yet forgotten in the journal.
-  std::deque<Ordinal> expired_ ABSL_GUARDED_BY(apply_mu_);
+  SlimQueue<Ordinal> expired_ ABSL_GUARDED_BY(apply_mu_);
   uint64_t applied_position_ ABSL_GUARDED_BY(apply_mu_);
-  std::vector<SpaceIndex::Entry> entries_ ABSL_GUARDED_BY(apply_mu_);  // Scratch.
 
   mutable Mutex mu_;
   std::unique_ptr<SpaceIndex> index_ ABSL_GUARDED_BY(mu_);

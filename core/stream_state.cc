@@ -210,9 +210,9 @@ void StreamState::Reach(uint64_t through, Token token, Ordinal end) {
   if (token.position > token_.position) token_ = token;
   if (unindexed_.size() >= kMostUnindexed) {
     // Of two neighbours the later one speaks for both: the watermark moves in larger steps.
-    std::deque<Unindexed> kept;
+    SlimQueue<Unindexed> kept;
     for (size_t i = 1; i < unindexed_.size(); i += 2) kept.push_back(unindexed_[i]);
-    unindexed_.swap(kept);
+    unindexed_ = std::move(kept);
   }
   unindexed_.push_back({durable_, end});
   Advance();

@@ -8,11 +8,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <vector>
 
 #include "core/base/mutex.h"
+#include "core/base/slim_queue.h"
 #include "core/observe_stream.h"
 #include "core/stream/lane.h"
 
@@ -80,8 +80,8 @@ class StreamState final : public StreamOrder {
   static constexpr size_t kMostUnindexed = 1024;
 
   struct Unindexed {
-    uint64_t through;
-    Ordinal end;
+    uint64_t through = 0;
+    Ordinal end = 0;
   };
 
   void Advance() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -104,14 +104,14 @@ class StreamState final : public StreamOrder {
   uint64_t recorded_ ABSL_GUARDED_BY(mu_) = 0;
   // Moved by whoever looks, as far as the graph has come.
   mutable uint64_t indexed_ ABSL_GUARDED_BY(mu_) = 0;
-  mutable std::deque<Unindexed> unindexed_ ABSL_GUARDED_BY(mu_);
+  mutable SlimQueue<Unindexed> unindexed_ ABSL_GUARDED_BY(mu_);
   Token token_ ABSL_GUARDED_BY(mu_);
   // Slices between the worker and the applier, and what is done once they have landed.
   uint64_t underway_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t done_behind_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<Rejected> rejected_ ABSL_GUARDED_BY(mu_);
   // The latest refusals that used their sequences up, told or not: an acknowledgement may be lost with its connection.
-  std::deque<Rejected> remembered_ ABSL_GUARDED_BY(mu_);
+  SlimQueue<Rejected> remembered_ ABSL_GUARDED_BY(mu_);
   uint64_t told_ ABSL_GUARDED_BY(mu_) = 0;
   bool ack_due_ ABSL_GUARDED_BY(mu_) = false;
   PressureReading pressure_ ABSL_GUARDED_BY(mu_);

@@ -90,14 +90,16 @@ void TagIndex::Append(Ordinal first, std::span<const ObservationView> observatio
   // A row that was staged before and never published may have been another one.
   if (first < end_) Rebuild(first);
   end_ = first + static_cast<Ordinal>(observations.size());
+  // One per thread that writes; keeps its memory.
+  thread_local std::vector<std::pair<uint32_t, TagView>> hashed;
   for (size_t done = 0; done < observations.size(); done += kStep) {
     const auto step = observations.subspan(done, std::min(kStep, observations.size() - done));
     size_t tags = 0;
     for (const ObservationView& observation : step) tags += observation.tags.size();
     if (tags == 0) continue;
-    scratch_.clear();
+    hashed.clear();
     for (const ObservationView& observation : step) {
-      for (const TagView& tag : observation.tags) scratch_.emplace_back(Hash(tag), tag);
+      for (const TagView& tag : observation.tags) hashed.emplace_back(Hash(tag), tag);
     }
     if (state_ == nullptr) {
       auto state = std::make_unique<State>();
@@ -113,7 +115,7 @@ void TagIndex::Append(Ordinal first, std::span<const ObservationView> observatio
     }
     {
       MutexLock lock(mu_);
-      const auto* noted = scratch_.data();
+      const auto* noted = hashed.data();
       for (size_t i = 0; i < step.size(); ++i) {
         for (size_t t = 0; t < step[i].tags.size(); ++t, ++noted) {
           if (!Shadowed(step[i].tags, t)) {

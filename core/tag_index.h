@@ -85,7 +85,6 @@ class TagIndex {
   // The writer's: it alone changes the state, so it reads without the mutex and takes it to write.
   std::unique_ptr<State> state_;
   Ordinal end_ = 0;
-  std::vector<std::pair<uint32_t, TagView>> scratch_;
   std::vector<uint32_t> long_;  // Postings to be sealed.
 
   mutable Mutex mu_;

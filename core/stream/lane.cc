@@ -16,7 +16,7 @@ void Lane::List(const std::shared_ptr<SpaceQueue>& space, size_t place) {
 
 // Moves the stream's normal slices to the end of the high ones.
 void Lane::Promote(SpaceQueue& space, StreamOrder& stream) {
-  std::deque<Slice> stay;
+  SlimQueue<Slice> stay;
   for (Slice& slice : space.slices_[0]) {
     if (slice.frame->stream.get() != &stream) {
       stay.push_back(std::move(slice));

@@ -20,6 +20,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mutex.h"
+#include "core/base/slim_queue.h"
 #include "core/base/types.h"
 #include "core/trace/trace_sample.h"
 
@@ -78,7 +79,7 @@ class SpaceQueue {
  private:
   friend class Lane;
   // All of it belongs to the lane's mutex.
-  std::array<std::deque<Slice>, 2> slices_;
+  std::array<SlimQueue<Slice>, 2> slices_;
   std::array<bool, 2> listed_{};
   bool busy_ = false;
 };
