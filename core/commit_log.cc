@@ -9,26 +9,18 @@
 #include "core/base/check.h"
 
 namespace engram {
-namespace {
 
-// Where an Execute waits for its command.
-struct Outcome {
-  Mutex mu;
-  CondVar over;
-  bool ended ABSL_GUARDED_BY(mu) = false;
-  std::optional<absl::StatusOr<CommitLog::Executed>> executed ABSL_GUARDED_BY(mu);
-};
-
+// Of a command.
 class CommandCommit final : public LogCommit {
  public:
-  // Without an outcome nobody waits.
-  CommandCommit(CommitLog* log, Command command, size_t lane, std::shared_ptr<Outcome> outcome)
-      : log_(log), command_(std::move(command)), lane_(lane), outcome_(std::move(outcome)) {}
+  // Without an execution nobody waits.
+  CommandCommit(CommitLog* log, Command command, size_t lane, std::shared_ptr<CommitLog::Execution> execution)
+      : log_(log), command_(std::move(command)), lane_(lane), execution_(std::move(execution)) {}
   ~CommandCommit() override {
-    if (outcome_ == nullptr) return;
-    MutexLock lock(outcome_->mu);
-    outcome_->ended = true;
-    outcome_->over.NotifyAll();
+    if (execution_ == nullptr) return;
+    MutexLock lock(execution_->mu_);
+    execution_->ended_ = true;
+    execution_->over_.NotifyAll();
   }
 
   const Command& command() const { return command_; }
@@ -36,12 +28,12 @@ class CommandCommit final : public LogCommit {
   uint64_t weight() const override { return command_.tombstones.size(); }
   void Apply(uint64_t position, const CommitTimes&) noexcept override {
     absl::StatusOr<Replica::Effect> effect = log_->Apply(command_.Record(), position);
-    if (outcome_ == nullptr) return;
-    MutexLock lock(outcome_->mu);
+    if (execution_ == nullptr) return;
+    MutexLock lock(execution_->mu_);
     if (effect.ok()) {
-      outcome_->executed = CommitLog::Executed{position, *std::move(effect)};
+      execution_->executed_ = CommitLog::Executed{position, *std::move(effect)};
     } else {
-      outcome_->executed = effect.status();
+      execution_->executed_ = effect.status();
     }
   }
 
@@ -49,10 +41,15 @@ class CommandCommit final : public LogCommit {
   CommitLog* const log_;
   const Command command_;
   const size_t lane_;
-  const std::shared_ptr<Outcome> outcome_;
+  const std::shared_ptr<CommitLog::Execution> execution_;
 };
 
-}  // namespace
+absl::StatusOr<CommitLog::Executed> CommitLog::Execution::Await() {
+  MutexLock lock(mu_);
+  while (!ended_) over_.Wait(mu_);
+  if (!executed_) return absl::UnavailableError("the journal closed before the record was committed");
+  return *executed_;
+}
 
 LogCommit::~LogCommit() {
   if (log_ != nullptr) log_->Ended();
@@ -101,24 +98,30 @@ absl::StatusOr<uint64_t> CommitLog::Append(const JournalRecord& record, std::uni
   return journal_->Append(record, std::move(commit));
 }
 
-absl::StatusOr<CommitLog::Executed> CommitLog::Execute(Command command) {
-  const auto outcome = std::make_shared<Outcome>();
+absl::StatusOr<uint64_t> CommitLog::Append(Command command, std::shared_ptr<Execution> execution) {
   const size_t lane = registry_->LaneOf(command.space == nullptr ? command.name : command.space->name());
-  auto commit = std::make_unique<CommandCommit>(this, std::move(command), lane, outcome);
+  auto commit = std::make_unique<CommandCommit>(this, std::move(command), lane, std::move(execution));
   const JournalRecord record = commit->command().Record();
-  ENGRAM_RETURN_IF_ERROR(Append(record, std::move(commit)).status());
-  MutexLock lock(outcome->mu);
-  while (!outcome->ended) outcome->over.Wait(outcome->mu);
-  if (!outcome->executed) return absl::UnavailableError("the journal closed before the record was committed");
-  return *std::move(outcome->executed);
+  return Append(record, std::move(commit));
 }
 
-absl::Status CommitLog::Send(Command command) {
-  const size_t lane = registry_->LaneOf(command.space == nullptr ? command.name : command.space->name());
-  auto commit = std::make_unique<CommandCommit>(this, std::move(command), lane, nullptr);
-  const JournalRecord record = commit->command().Record();
-  return Append(record, std::move(commit)).status();
+absl::StatusOr<std::shared_ptr<CommitLog::Execution>> CommitLog::Begin(Command command) {
+  const auto execution = std::make_shared<Execution>();
+  // The commit's own may be gone once it is appended.
+  const std::optional<Command> creation =
+      command.type == RecordType::kSpaceCreated ? std::optional(command) : std::nullopt;
+  ENGRAM_ASSIGN_OR_RETURN(const uint64_t position, Append(std::move(command), execution));
+  if (creation) execution->expected_ = replica_->Expect(creation->Record(), position);
+  return execution;
 }
+
+absl::StatusOr<CommitLog::Executed> CommitLog::Execute(Command command) {
+  const auto execution = std::make_shared<Execution>();
+  ENGRAM_RETURN_IF_ERROR(Append(std::move(command), execution).status());
+  return execution->Await();
+}
+
+absl::Status CommitLog::Send(Command command) { return Append(std::move(command), nullptr).status(); }
 
 absl::StatusOr<Replica::Effect> CommitLog::Apply(const JournalRecord& record, uint64_t position) noexcept {
   absl::StatusOr<Replica::Effect> effect = Replica::Effect{};

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -67,8 +68,29 @@ class CommitLog final : public CommitSink {
     uint64_t position = 0;
     Replica::Effect effect;
   };
-  absl::StatusOr<Executed> Execute(Command command);
+  // Of a command that is in the log, or was. Any thread.
+  class Execution {
+   public:
+    // Waits until the record is applied or given up.
+    absl::StatusOr<Executed> Await() ABSL_LOCKS_EXCLUDED(mu_);
+    // Of a creation: the space it makes, to be written to already: what is appended from now on is applied behind it.
+    // Null where only Await tells.
+    const std::shared_ptr<Space>& expected() const { return expected_; }
+
+   private:
+    friend class CommitLog;
+    friend class CommandCommit;
+    // Set before anybody else knows of it.
+    std::shared_ptr<Space> expected_;
+    Mutex mu_;
+    CondVar over_;
+    bool ended_ ABSL_GUARDED_BY(mu_) = false;
+    std::optional<absl::StatusOr<Executed>> executed_ ABSL_GUARDED_BY(mu_);
+  };
   // Waits for nothing but the journal.
+  absl::StatusOr<std::shared_ptr<Execution>> Begin(Command command);
+  absl::StatusOr<Executed> Execute(Command command);
+  // Begin, and nobody asks what became of it.
   absl::Status Send(Command command);
 
   // Applies a committed record of this process and lets the watermark pass it. The status is NOT_FOUND when its space
@@ -86,6 +108,7 @@ class CommitLog final : public CommitSink {
 
  private:
   friend class LogCommit;
+  absl::StatusOr<uint64_t> Append(Command command, std::shared_ptr<Execution> execution);
   void Ended() ABSL_LOCKS_EXCLUDED(idle_mu_);
 
   // Constant after construction.

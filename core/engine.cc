@@ -1,5 +1,6 @@
 #include "core/engine.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -36,9 +37,10 @@ uint64_t RandomId() {
 }
 
 // Random where the process began, and then one after the other: each call of Observe takes one, and the device is slow.
-uint64_t NextStreamId() {
+std::shared_ptr<StreamState> Unnamed(const Space& space) {
   static std::atomic<uint64_t> next{RandomId()};  // Relaxed: only hands out different numbers.
-  return next.fetch_add(1, std::memory_order_relaxed);
+  const uint64_t number = next.fetch_add(1, std::memory_order_relaxed);
+  return std::make_shared<StreamState>(fmt::format("s-{:016x}", number), false, &space);
 }
 
 // A full disk, or a journal that has failed, must not keep the process from ending.
@@ -106,7 +108,7 @@ class EngineImpl final : public Engine {
     ENGRAM_ASSIGN_OR_RETURN(const std::shared_ptr<Space> space, shaper_.FindOrCreate(request.space, *settings));
     std::shared_ptr<StreamState> state;
     if (request.stream_id.empty()) {
-      state = std::make_shared<StreamState>(fmt::format("s-{:016x}", NextStreamId()), false, space.get());
+      state = Unnamed(*space);
     } else {
       ENGRAM_ASSIGN_OR_RETURN(state, space->FindStream(request.stream_id, settings->limits_max_streams_per_space));
       const uint64_t received = state->received_through();
@@ -273,12 +275,14 @@ absl::StatusOr<ObserveOutcome> EngineImpl::Observe(const std::string& space, Obs
     const auto known = registry_.Find(space);
     Series& series = known.ok() ? (*known)->series() : *unknown_space_;
     series.Add(MetricId::kRejected, count, static_cast<size_t>(RejectReason::kDraining));
+    return absl::UnavailableError("the daemon is draining");
   }
   OneShotListener listener(clock_);
-  StreamRequest request;
-  request.space = space;
-  request.ack_level = level;
-  ENGRAM_ASSIGN_OR_RETURN(const std::shared_ptr<ObserveStream> stream, OpenStream(request, &listener));
+  // What is observed goes behind a creation, with it into the same sync; who is answered finds the space.
+  ENGRAM_ASSIGN_OR_RETURN(const SpaceShaper::Opened opened, shaper_.Open(space, *settings()));
+  const absl::Cleanup finish = [&] { shaper_.Finish(opened).IgnoreError(); };
+  const auto stream =
+      std::make_shared<StreamConnection>(this, &ingest_, opened.space, Unnamed(*opened.space), level, &listener);
   stream->Submit(1, priority, std::move(batch));
   while (true) {
     StreamProgress progress = stream->TakeProgress();
@@ -288,6 +292,7 @@ absl::StatusOr<ObserveOutcome> EngineImpl::Observe(const std::string& space, Obs
       StreamProgress last = stream->TakeProgress();
       for (Rejected& rejected : last.rejected) outcome.rejected.push_back(std::move(rejected));
       if (level != AckLevel::kReceived && last.token.position != 0) outcome.token = last.token;
+      ENGRAM_RETURN_IF_ERROR(shaper_.Finish(opened));
       break;
     }
     if (!progress.ended.ok() && !absl::IsUnavailable(progress.ended)) return progress.ended;

@@ -41,6 +41,10 @@ SpaceConfig Replica::ConfigOf(const JournalRecord& record) const {
   return config;
 }
 
+std::shared_ptr<Space> Replica::Expect(const JournalRecord& creation, uint64_t position) {
+  return registry_->Expect(std::string(creation.space), position, ConfigOf(creation), creation.created_at_us);
+}
+
 absl::StatusOr<Replica::Effect> Replica::Apply(const JournalRecord& record, uint64_t position) {
   Effect effect;
   switch (record.type) {

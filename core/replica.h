@@ -32,6 +32,9 @@ class Replica {
   // Everything but the record's marks: those are the acknowledgement of whoever waits for it. A record that was applied
   // before changes nothing.
   absl::StatusOr<Effect> Apply(const JournalRecord& record, uint64_t position);
+  // The space that a creation makes, which is in the log at `position` and will be applied, or has been. Null when it
+  // makes none, for there is or was another one.
+  std::shared_ptr<Space> Expect(const JournalRecord& creation, uint64_t position);
   // Nobody waits: the marks are restored too. `journal` names the log in tokens. RESOURCE_EXHAUSTED: memory is out.
   absl::Status Replay(const JournalRecord& record, uint64_t position, uint64_t journal);
 

@@ -39,10 +39,39 @@ std::shared_ptr<Space> SpaceRegistry::FindById(uint64_t id) const {
 
 std::shared_ptr<Space> SpaceRegistry::Add(const std::string& name, uint64_t id, const SpaceConfig& config,
                                           int64_t created_at_us) {
-  std::shared_ptr<Space> space = Make({name, id, config, created_at_us, keeps_contents_});
-  const bool added = Put(space);
-  ENGRAM_CHECK(added);
+  std::shared_ptr<Space> space;
+  {
+    MutexLock lock(mu_);
+    if (TakeExpected(id, space)) return space;
+  }
+  space = Make({name, id, config, created_at_us, keeps_contents_});
+  MutexLock lock(mu_);
+  // It may have come to be expected meanwhile; then that one counts.
+  if (!TakeExpected(id, space)) ENGRAM_CHECK(PutIn(space));
   return space;
+}
+
+bool SpaceRegistry::TakeExpected(uint64_t id, std::shared_ptr<Space>& space) {
+  const auto expected = expected_.extract(id);
+  if (expected.empty()) return false;
+  space = expected.mapped();
+  ENGRAM_CHECK(PutIn(space));
+  return true;
+}
+
+std::shared_ptr<Space> SpaceRegistry::Expect(const std::string& name, uint64_t id, const SpaceConfig& config,
+                                             int64_t created_at_us) {
+  std::shared_ptr<Space> space = Make({name, id, config, created_at_us, keeps_contents_});
+  MutexLock lock(mu_);
+  if (const auto there = by_id_.find(id); there != by_id_.end()) return there->second;
+  if (removed_.count(id) > 0 || spaces_.count(name) > 0) return nullptr;
+  expected_[id] = space;
+  return space;
+}
+
+void SpaceRegistry::ExpectNoMore(uint64_t id) {
+  MutexLock lock(mu_);
+  expected_.erase(id);
 }
 
 std::shared_ptr<Space> SpaceRegistry::Make(Space::Origin origin) const {
@@ -53,6 +82,10 @@ std::shared_ptr<Space> SpaceRegistry::Make(Space::Origin origin) const {
 
 bool SpaceRegistry::Put(const std::shared_ptr<Space>& space) {
   MutexLock lock(mu_);
+  return PutIn(space);
+}
+
+bool SpaceRegistry::PutIn(const std::shared_ptr<Space>& space) {
   if (spaces_.count(space->name()) != 0 || by_id_.count(space->id()) != 0) return false;
   spaces_[space->name()] = space;
   by_id_[space->id()] = space;

@@ -27,6 +27,11 @@ class SpaceRegistry {
   // `config` has every field in force. REQUIRES: there is none of that name or id.
   std::shared_ptr<Space> Add(const std::string& name, uint64_t id, const SpaceConfig& config, int64_t created_at_us)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // The space that Add will put in, or has put in, under that name and id. Null when it will not. Who never adds it takes the
+  // expectation back.
+  std::shared_ptr<Space> Expect(const std::string& name, uint64_t id, const SpaceConfig& config, int64_t created_at_us)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void ExpectNoMore(uint64_t id) ABSL_LOCKS_EXCLUDED(mu_);
   // A space that is in no registry yet, and putting it in. False, and nothing happened, when one of that name or id is there.
   std::shared_ptr<Space> Make(Space::Origin origin) const;
   bool Put(const std::shared_ptr<Space>& space) ABSL_LOCKS_EXCLUDED(mu_);
@@ -49,6 +54,10 @@ class SpaceRegistry {
  private:
   static constexpr size_t kMostRemoved = 65536;
 
+  bool PutIn(const std::shared_ptr<Space>& space) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Puts in the one that is expected, if one is.
+  bool TakeExpected(uint64_t id, std::shared_ptr<Space>& space) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   // Constant after construction.
   const size_t lanes_;
   const bool keeps_contents_;
@@ -57,6 +66,7 @@ class SpaceRegistry {
   mutable Mutex mu_;
   std::map<std::string, std::shared_ptr<Space>> spaces_ ABSL_GUARDED_BY(mu_);
   std::unordered_map<uint64_t, std::shared_ptr<Space>> by_id_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<uint64_t, std::shared_ptr<Space>> expected_ ABSL_GUARDED_BY(mu_);
   std::unordered_map<uint64_t, std::weak_ptr<Space>> removed_ ABSL_GUARDED_BY(mu_);
   std::deque<uint64_t> removed_order_ ABSL_GUARDED_BY(mu_);
 };

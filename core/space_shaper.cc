@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/observation_check.h"
@@ -41,37 +42,93 @@ bool SameWhereAsked(const SpaceConfig& asked, const SpaceConfig& there) {
 absl::StatusOr<std::shared_ptr<Space>> SpaceShaper::Create(const std::string& name, const SpaceConfig& config,
                                                            const Settings& settings) {
   ENGRAM_RETURN_IF_ERROR(CheckSpaceName(name));
-  Command command;
-  command.type = RecordType::kSpaceCreated;
-  command.name = name;
-  command.config = ResolveConfig(config, settings);
-  command.metric = command.config.metric;
-  ENGRAM_RETURN_IF_ERROR(CheckConfig(command.config, settings));
-  const auto answer = [&](std::shared_ptr<Space> there) -> absl::StatusOr<std::shared_ptr<Space>> {
-    if (SameWhereAsked(config, there->Info().config)) return there;
-    return absl::AlreadyExistsError(fmt::format("space '{}' exists with other parameters", name));
-  };
-  MutexLock lock(mu_);
-  if (auto there = registry_->Find(name); there.ok()) return answer(*std::move(there));
-  if (const size_t spaces = registry_->size(); spaces >= settings.limits_max_spaces) {
-    return absl::ResourceExhaustedError(
-        fmt::format("there are {} spaces, limits.max_spaces is {}", spaces, settings.limits_max_spaces));
+  const SpaceConfig resolved = ResolveConfig(config, settings);
+  ENGRAM_RETURN_IF_ERROR(CheckConfig(resolved, settings));
+  ENGRAM_ASSIGN_OR_RETURN(Opened opened, Begin(name, resolved, settings));
+  if (opened.creation != nullptr) {
+    // Another creation of the name may stand before this one in the log.
+    ENGRAM_ASSIGN_OR_RETURN(opened.space, Ended(name, *opened.creation));
   }
-  ENGRAM_RETURN_IF_ERROR(watermarks_->Check().refusal);
-  command.created_at_us = clock_->WallMicros();
-  ENGRAM_ASSIGN_OR_RETURN(CommitLog::Executed executed, log_->Execute(std::move(command)));
-  // Another creation of the name may stand before this one in the log.
-  return answer(std::move(executed.effect.space));
+  if (SameWhereAsked(config, opened.space->Info().config)) return std::move(opened.space);
+  return absl::AlreadyExistsError(fmt::format("space '{}' exists with other parameters", name));
+}
+
+absl::StatusOr<SpaceShaper::Opened> SpaceShaper::Begin(const std::string& name, const SpaceConfig& config,
+                                                       const Settings& settings) {
+  while (true) {
+    std::shared_ptr<CommitLog::Execution> another;
+    {
+      MutexLock lock(mu_);
+      if (auto there = registry_->Find(name); there.ok()) return Opened{*std::move(there), nullptr};
+      if (const auto at = creating_.find(name); at != creating_.end()) {
+        another = at->second;
+      } else {
+        ENGRAM_RETURN_IF_ERROR(CheckRoom(settings));
+        ENGRAM_RETURN_IF_ERROR(watermarks_->Check().refusal);
+        Command command;
+        command.type = RecordType::kSpaceCreated;
+        command.name = name;
+        command.config = config;
+        command.metric = config.metric;
+        command.created_at_us = clock_->WallMicros();
+        ENGRAM_ASSIGN_OR_RETURN(std::shared_ptr<CommitLog::Execution> creation, log_->Begin(std::move(command)));
+        creating_.emplace(name, creation);
+        return Opened{creation->expected(), std::move(creation)};
+      }
+    }
+    // Where it failed the next round makes one of its own.
+    Ended(name, *another).IgnoreError();
+  }
+}
+
+absl::StatusOr<std::shared_ptr<Space>> SpaceShaper::Ended(const std::string& name, CommitLog::Execution& creation) {
+  auto executed = creation.Await();
+  MutexLock lock(mu_);
+  if (const auto at = creating_.find(name); at != creating_.end() && at->second.get() == &creation) {
+    creating_.erase(at);
+    if (creation.expected() != nullptr) registry_->ExpectNoMore(creation.expected()->id());
+  }
+  ENGRAM_RETURN_IF_ERROR(executed.status());
+  return std::move(executed->effect.space);
+}
+
+absl::StatusOr<SpaceShaper::Opened> SpaceShaper::Open(const std::string& name, const Settings& settings) {
+  ENGRAM_RETURN_IF_ERROR(CheckSpaceName(name));
+  auto found = registry_->Find(name);
+  if (found.ok()) return Opened{*std::move(found), nullptr};
+  if (!settings.spaces_auto_create) return found.status();
+  const SpaceConfig config = ResolveConfig(SpaceConfig{}, settings);
+  ENGRAM_RETURN_IF_ERROR(CheckConfig(config, settings));
+  ENGRAM_ASSIGN_OR_RETURN(Opened opened, Begin(name, config, settings));
+  if (opened.space == nullptr) {
+    ENGRAM_ASSIGN_OR_RETURN(opened.space, Ended(name, *opened.creation));
+  }
+  return opened;
+}
+
+absl::Status SpaceShaper::Finish(const Opened& opened) {
+  return opened.creation == nullptr ? absl::OkStatus() : Ended(opened.space->name(), *opened.creation).status();
 }
 
 absl::StatusOr<std::shared_ptr<Space>> SpaceShaper::FindOrCreate(const std::string& name, const Settings& settings) {
-  ENGRAM_RETURN_IF_ERROR(CheckSpaceName(name));
-  auto found = registry_->Find(name);
-  if (found.ok() || !settings.spaces_auto_create) return found;
-  auto created = Create(name, SpaceConfig{}, settings);
-  // Somebody else made it with parameters of its own meanwhile: as good.
-  if (absl::IsAlreadyExists(created.status())) return registry_->Find(name);
-  return created;
+  ENGRAM_ASSIGN_OR_RETURN(Opened opened, Open(name, settings));
+  ENGRAM_RETURN_IF_ERROR(Finish(opened));
+  return std::move(opened.space);
+}
+
+absl::Status SpaceShaper::CheckRoom(const Settings& settings) const {
+  const uint64_t most = settings.limits_max_spaces;
+  if (registry_->size() + creating_.size() < most) return absl::OkStatus();
+  // One that is there already may still be among those being created, and one may come while they are counted.
+  uint64_t there, spaces;
+  do {
+    there = registry_->size();
+    spaces = there + static_cast<uint64_t>(std::count_if(creating_.begin(), creating_.end(), [&](const auto& one) {
+               return !registry_->Find(one.first).ok();
+             }));
+  } while (registry_->size() != there);
+  if (spaces < most) return absl::OkStatus();
+  return absl::ResourceExhaustedError(fmt::format("there are {} spaces, limits.max_spaces is {}", spaces, most));
 }
 
 absl::StatusOr<std::shared_ptr<Space>> SpaceShaper::Change(const std::string& name, const SpaceChange& change) {
