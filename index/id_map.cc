@@ -23,7 +23,8 @@ uint64_t Fold(uint64_t a, uint64_t b) {
 
 uint64_t LoadUpTo8(const char* bytes, size_t n) {
   uint64_t value = 0;
-  std::memcpy(&value, bytes, n);
+  // An empty id may be nowhere.
+  if (n > 0) std::memcpy(&value, bytes, n);
   return value;
 }
 
@@ -60,7 +61,7 @@ const char* IdArena::Append(std::string_view id) {
     const auto length = static_cast<uint32_t>(id.size());
     std::memcpy(record + 1, &length, sizeof(length));
   }
-  std::memcpy(record + head, id.data(), id.size());
+  if (!id.empty()) std::memcpy(record + head, id.data(), id.size());
   next_ += head + id.size();
   left_ -= head + id.size();
   return record;
