@@ -27,18 +27,27 @@ class SlimQueue {
   auto begin() const { return items_.begin() + static_cast<ptrdiff_t>(begin_); }
   auto end() const { return items_.end(); }
 
-  void push_back(T item) {
-    // What was taken out makes room again once it is half of all, so each item is moved once on average.
-    if (items_.size() == items_.capacity() && 2 * begin_ >= items_.size()) Settle();
+  void push_back(const T& item) {
+    MakeRoom();
+    items_.push_back(item);
+  }
+  void push_back(T&& item) {
+    MakeRoom();
     items_.push_back(std::move(item));
+  }
+  // Room for `more` items: putting them in will not throw.
+  void Reserve(size_t more) {
+    Settle();
+    items_.reserve(items_.size() + more);
   }
   void pop_front() { DropFront(1); }
   // REQUIRES: no more than size().
   void DropFront(size_t count) {
-    for (size_t i = begin_; i < begin_ + count; ++i) items_[i] = T();
-    begin_ += count;
+    // What they hold goes at once.
+    for (const size_t end = begin_ + count; begin_ < end; ++begin_) items_[begin_] = T();
     if (begin_ != items_.size()) return;
-    Settle();
+    items_.clear();
+    begin_ = 0;
     if (items_.capacity() * sizeof(T) > kKeptBytes) items_.shrink_to_fit();
   }
 
@@ -46,6 +55,10 @@ class SlimQueue {
   // An emptied queue keeps so much.
   static constexpr size_t kKeptBytes = 4096;
 
+  // What was taken out makes room again once it is half of all, so each item is moved once on average.
+  void MakeRoom() {
+    if (items_.size() == items_.capacity() && begin_ > 0 && 2 * begin_ >= items_.size()) Settle();
+  }
   void Settle() {
     items_.erase(items_.begin(), items_.begin() + static_cast<ptrdiff_t>(begin_));
     begin_ = 0;

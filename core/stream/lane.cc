@@ -17,6 +17,8 @@ void Lane::List(const std::shared_ptr<SpaceQueue>& space, size_t place) {
 // Moves the stream's normal slices to the end of the high ones.
 void Lane::Promote(SpaceQueue& space, StreamOrder& stream) {
   SlimQueue<Slice> stay;
+  stay.Reserve(space.slices_[0].size());
+  space.slices_[1].Reserve(space.slices_[0].size());
   for (Slice& slice : space.slices_[0]) {
     if (slice.frame->stream.get() != &stream) {
       stay.push_back(std::move(slice));
@@ -60,14 +62,16 @@ bool Lane::TakeFrom(size_t place, uint64_t most, Batch& batch) {
     while (!slices.empty() && (batch.observations < most || slices.front().size() == 0)) {
       Slice& front = slices.front();
       const uint64_t room = most - std::min(most, batch.observations);
-      Slice taken = front;
+      Slice taken;
       if (front.size() > room) {
+        taken = front;
         taken.end = front.begin + static_cast<uint32_t>(room);
         taken.through_sequence = front.frame->SequenceOf(taken.end) - 1;
         taken.last = false;
         front.begin = taken.end;
       } else {
         if (StreamOrder* stream = front.frame->stream.get()) --stream->queued_[place];
+        taken = std::move(front);
         slices.pop_front();
       }
       batch.observations += taken.size();
