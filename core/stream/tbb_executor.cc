@@ -66,7 +66,15 @@ class Runners {
       if (tasks_.size() <= waiting_ || running_ == most_) return;
       ++running_;
     }
-    arena_.enqueue([this]() noexcept { Run(); });
+    try {
+      arena_.enqueue([this]() noexcept { Run(); });
+    } catch (...) {
+      MutexLock lock(mu_);
+      // Another thread takes the task, or one that is started for the next; else it is the caller's again.
+      if (--running_ != 0 || tasks_.size() > 1) return;
+      tasks_.pop_front();
+      throw;
+    }
   }
 
  private:
