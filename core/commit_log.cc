@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <optional>
+#include <new>
 #include <utility>
 
 #include "core/base/check.h"
@@ -111,7 +112,11 @@ absl::StatusOr<std::shared_ptr<CommitLog::Execution>> CommitLog::Begin(Command c
   const std::optional<Command> creation =
       command.type == RecordType::kSpaceCreated ? std::optional(command) : std::nullopt;
   ENGRAM_ASSIGN_OR_RETURN(const uint64_t position, Append(std::move(command), execution));
-  if (creation) execution->expected_ = replica_->Expect(creation->Record(), position);
+  try {
+    if (creation) execution->expected_ = replica_->Expect(creation->Record(), position);
+  } catch (const std::bad_alloc&) {
+    // It is in the log; who waits for it is told.
+  }
   return execution;
 }
 

@@ -238,7 +238,7 @@ class Engine {
   // A stream already open under this id ends with ABORTED. `listener` lives until Close returns.
   virtual absl::StatusOr<std::shared_ptr<ObserveStream>> OpenStream(const StreamRequest& request,
                                                                     StreamListener* listener) = 0;
-  // Waits until `level` is reached, or DEADLINE_EXCEEDED.
+  // Waits until `level` is reached, or DEADLINE_EXCEEDED; for the creation of a new space however long it takes.
   virtual absl::StatusOr<ObserveOutcome> Observe(const std::string& space, ObservationBatch batch, Priority priority,
                                                  AckLevel level, MonotonicTime deadline) = 0;
 

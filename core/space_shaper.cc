@@ -1,5 +1,6 @@
 #include "core/space_shaper.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -71,9 +72,12 @@ absl::StatusOr<SpaceShaper::Opened> SpaceShaper::Begin(const std::string& name, 
         command.config = config;
         command.metric = config.metric;
         command.created_at_us = clock_->WallMicros();
-        ENGRAM_ASSIGN_OR_RETURN(std::shared_ptr<CommitLog::Execution> creation, log_->Begin(std::move(command)));
-        creating_.emplace(name, creation);
-        return Opened{creation->expected(), std::move(creation)};
+        // What comes into the log is known here, also when memory runs out on the way: there are never two of a name.
+        const auto created = creating_.emplace(name, nullptr).first;
+        absl::Cleanup forget = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { creating_.erase(created); };
+        ENGRAM_ASSIGN_OR_RETURN(created->second, log_->Begin(std::move(command)));
+        std::move(forget).Cancel();
+        return Opened{created->second->expected(), created->second};
       }
     }
     // Where it failed the next round makes one of its own.
@@ -157,6 +161,8 @@ absl::StatusOr<std::shared_ptr<Space>> SpaceShaper::Drop(const std::string& name
   command.type = RecordType::kSpaceDropped;
   ENGRAM_ASSIGN_OR_RETURN(command.space, registry_->Find(name));
   ENGRAM_ASSIGN_OR_RETURN(CommitLog::Executed executed, log_->Execute(std::move(command)));
+  // Whoever created it may not have looked yet.
+  creating_.erase(name);
   return std::move(executed.effect.space);
 }
 
