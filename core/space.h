@@ -93,13 +93,13 @@ class Space final : public SpaceQueue {
   void ReturnAllowance(uint64_t units) ABSL_LOCKS_EXCLUDED(mu_);
   // `observations` that were granted have been committed or refused.
   void Unqueued(uint64_t observations) {
-    queued_.fetch_sub(static_cast<int64_t>(observations), std::memory_order_relaxed);
+    queued_.fetch_sub(static_cast<int64_t>(observations));
     // Whoever waits for room in the backlog counts what is queued, too.
     if (backlog_.held() > 0) backlog_.bell().Ring();
   }
 
   // Granted, and neither committed nor refused.
-  uint64_t queued() const { return static_cast<uint64_t>(std::max<int64_t>(queued_.load(std::memory_order_relaxed), 0)); }
+  uint64_t queued() const { return static_cast<uint64_t>(std::max<int64_t>(queued_.load(), 0)); }
 
   SpaceInfo Info() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -206,7 +206,8 @@ class Space final : public SpaceQueue {
   std::atomic<int64_t> next_expiry_us_{RecordStore::kForEver};
   // Atomic: the last position NoteMarks was told.
   std::atomic<uint64_t> noted_position_{0};
-  // Atomic: admitted and not committed; a sum.
+  // Atomic: admitted and not committed; a sum. Sequentially consistent beside linking_: the last to commit finds linking
+  // unclaimed, or who links finds nothing queued.
   std::atomic<int64_t> queued_{0};
   // Atomic: one-way flag, the right to link, and a word to those who wait for it.
   std::atomic<bool> dropped_{false};

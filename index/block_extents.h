@@ -7,7 +7,7 @@
 // Blocking:  never.
 // Errors:    std::bad_alloc may leave Reserve, and then nothing has changed.
 // Why:       readers need no lock because nothing moves; extents that double need a directory of 29 pointers only
-//            and a space of a hundred rows no pages of its own.
+//            and a small space no pages of its own.
 #pragma once
 
 #include <array>

@@ -32,8 +32,9 @@ void GiveBackFresh(std::byte* fresh, size_t bytes) {
   if (fresh == nullptr) return;
   if (bytes < kOwnPagesBytes) {
     std::free(fresh);
-  } else {
-    ::munmap(fresh, RoundUp(bytes, kPage));
+  } else if (::munmap(fresh, RoundUp(bytes, kPage)) != 0) {
+    // A hole would be one mapping too many: the addresses stay, the pages go.
+    ::madvise(fresh, RoundUp(bytes, kPage), MADV_DONTNEED);
   }
 }
 
