@@ -13,7 +13,9 @@ void Linker::Stop() {
 bool Linker::Due(const Space& space) const {
   const SpaceIndex* const index = space.index();
   if (stopping_.load() || index == nullptr) return false;
-  return index->graph_due() || (index->bits_due() && space.queued() == 0);
+  // A recall scans as many by bytes in some milliseconds.
+  constexpr uint64_t kMostWithoutBits = 65'536;
+  return index->graph_due() || index->bits_backlog() >= kMostWithoutBits || (index->bits_due() && space.queued() == 0);
 }
 
 void Linker::Schedule(const std::shared_ptr<Space>& space) {

@@ -47,8 +47,8 @@ class Linker {
         spare_memory_(std::move(spare_memory)) {}
   ~Linker() { Stop(); }
 
-  // Sees to it that the space is being linked while that is due. Bits alone are not while its writers are at it: whoever
-  // misses them hastens them, and nobody else is to take a writer's time.
+  // Sees to it that the space is being linked while that is due. Few bits alone are not while its writers are at it:
+  // whoever misses them hastens them, and nobody else is to take a writer's time.
   void Schedule(const std::shared_ptr<Space>& space);
   // Sees to it that bits that are due are made, among the batches and not behind them: a recall has looked at a long tail
   // without them, which takes many times as long, and holds up the space's writers in turn.

@@ -103,10 +103,11 @@ class CodedSpaceIndex final : public SpaceIndex {
   uint64_t linked() const override { return graph_.linked(); }
   uint64_t link_backlog() const override;
   bool graph_due() const override { return link_backlog() != 0 || graph_.RebuildDue(live()); }
-  bool bits_due() const override {
+  bool bits_due() const override { return bits_backlog() >= kLongTail; }
+  uint64_t bits_backlog() const override {
     // In this order: bits are made of what has been seen to be there.
     const Ordinal through = slab_.bits_through();
-    return slab_.bits() && slab_.size() - through >= kLongTail;
+    return slab_.bits() ? slab_.size() - through : 0;
   }
   bool has_graph() const override { return graph_.exists(); }
   double graph_dead_share() const override { return graph_.DeadShare(live()); }

@@ -185,6 +185,8 @@ class SpaceIndex {
   virtual bool graph_due() const = 0;
   // There is a tail so long that bits would quicken its scan, and they have not been made.
   virtual bool bits_due() const = 0;
+  // Rows without bits; 0 where none are made.
+  virtual uint64_t bits_backlog() const = 0;
   virtual bool has_graph() const = 0;
   // Of the graph's nodes: exact when nothing waits to be linked, else no more than that.
   virtual double graph_dead_share() const = 0;

@@ -121,6 +121,17 @@ TEST_F(LinkerTest, BitsAloneWaitUntilTheWritersPause) {
   EXPECT_FALSE(space->index()->bits_due());
 }
 
+TEST_F(LinkerTest, ManyBitsDoNotWaitForTheWriters) {
+  const auto space = MakeSpace(70'000);
+  ASSERT_EQ(space->Allow(1, clock_.Now(), 0).granted, 1u);
+  linker_.Schedule(space);
+  int turns = 0;
+  for (; !executor_.Of(WorkClass::kLow).empty(); ++turns) executor_.RunOne(WorkClass::kLow);
+  // Until fewer are missing: 70 000 - 3 * 2048.
+  EXPECT_EQ(turns, 3);
+  EXPECT_TRUE(space->index()->bits_due());
+}
+
 TEST_F(LinkerTest, AGraphIsLinkedWhateverTheWritersDo) {
   const auto space = MakeSpace(9000, "s", 0);
   ASSERT_EQ(space->Allow(1, clock_.Now(), 0).granted, 1u);
