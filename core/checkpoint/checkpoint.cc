@@ -47,7 +47,7 @@ class Loader {
   absl::Status Load() {
     ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::byte> dropped, TakeAll(SectionType::kDropped, 0));
     dropped_.resize(dropped.size() / sizeof(uint64_t));
-    std::memcpy(dropped_.data(), dropped.data(), dropped_.size() * sizeof(uint64_t));
+    if (!dropped_.empty()) std::memcpy(dropped_.data(), dropped.data(), dropped_.size() * sizeof(uint64_t));
     for (uint32_t number = 0; number < file_->header().spaces; ++number) ENGRAM_RETURN_IF_ERROR(LoadSpace(number));
     if (next_ != file_->sections().size()) {
       return file_->Lost(file_->sections()[next_].offset, "a section behind the last space");
