@@ -191,10 +191,10 @@ class Files(unittest.TestCase):
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze here")
     def test_unit(self):
-        done = subprocess.run(["systemd-analyze", "verify", DEPLOY / "systemd" / "engramd.service"],
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", DEPLOY / "systemd" / "engramd.service"],
                               capture_output=True, text=True)
         lines = (done.stdout + done.stderr).splitlines()
-        # Only what is wrong with this unit; and the daemon need not be installed here.
+        # Only what is wrong with this unit; and neither the daemon nor man need be installed here.
         self.assertFalse([line for line in lines if "engramd" in line and "not executable" not in line])
 
 
