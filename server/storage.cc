@@ -94,14 +94,11 @@ absl::Status Storage::Recover(Engine& engine) {
   }
   appended_since_checkpoint_.store(report->bytes - report->checkpoint.bytes, std::memory_order_relaxed);
   checkpoint_bytes_.store(report->checkpoint.bytes, std::memory_order_relaxed);
-  checkpoint_position_.store(report->checkpoint.position, std::memory_order_relaxed);
+  checkpoint_floor_.Recovered(report->checkpoint.position);
   loaded_ = std::move(report->checkpoint);
   applied_ = std::make_unique<SpaceLiveness>(
       &engine.registry(), [&engine] { return engine.applied_through(); },
-      [this, &engine] {
-        const uint64_t position = checkpoint_position_.load(std::memory_order_relaxed);
-        return position != 0 ? position : engine.applied_through();
-      });
+      [this, &engine] { return checkpoint_floor_.Get(engine.applied_through()); });
   rewriter_ = std::make_unique<Rewriter>(journal_, applied_.get(), clock_,
                                          Rewriter::Options{.below = settings_.storage_rewrite_below,
                                                            .bytes_per_second = settings_.storage_rewrite_rate,
@@ -184,14 +181,16 @@ absl::StatusOr<Token> Storage::Checkpoint(Engine& engine, uint64_t bytes_per_sec
   ENGRAM_RETURN_IF_ERROR(CheckpointFits());
   MutexLock lock(work_mu_);
   const uint64_t appended = appended_since_checkpoint_.load(std::memory_order_relaxed);
+  const uint64_t position = engine.applied_through();
+  checkpoint_floor_.Begin(position);
   ENGRAM_ASSIGN_OR_RETURN(const WrittenCheckpoint written,
-                          WriteCheckpoint(engine.applied_through(), engine.registry(), *journal_,
+                          WriteCheckpoint(position, engine.registry(), *journal_,
                                           {.clock = clock_,
                                            .bytes_per_second = bytes_per_second,
                                            .stop = upkeep_.get_stop_token()}));
   appended_since_checkpoint_.fetch_sub(appended, std::memory_order_relaxed);
   checkpoint_bytes_.store(written.bytes, std::memory_order_relaxed);
-  checkpoint_position_.store(written.position, std::memory_order_relaxed);
+  checkpoint_floor_.Written(written.position);
   checkpoints_.fetch_add(1, std::memory_order_relaxed);
   LogInfo(fmt::format("checkpoint {}: {} spaces in {} MB", written.name, written.spaces, written.bytes >> 20));
   return Token{journal_->id(), written.position};
@@ -216,14 +215,19 @@ absl::StatusOr<SnapshotOutcome> Storage::Snapshot(const std::string& path) {
   if (path.empty() || path.front() != '/') {
     return absl::InvalidArgumentError(fmt::format("directory '{}' is not an absolute path", path));
   }
-  ENGRAM_RETURN_IF_ERROR(journal_->SealThrough().status());
-  ENGRAM_ASSIGN_OR_RETURN(const auto target, OpenPosixDirectory(path, /*create=*/true));
-  ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::string> there, target->List());
-  if (!there.empty()) {
-    return absl::FailedPreconditionError(fmt::format("directory '{}' is not empty, it has '{}'", path, there.front()));
-  }
-  const auto linked = journal_->LinkInto(*target);
+  // Null while what is there is not ours.
+  std::unique_ptr<Directory> target;
+  const auto linked = journal_->SnapshotInto([&]() -> absl::StatusOr<Directory*> {
+    ENGRAM_ASSIGN_OR_RETURN(auto opened, OpenPosixDirectory(path, /*create=*/true));
+    ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::string> there, opened->List());
+    if (!there.empty()) {
+      return absl::FailedPreconditionError(fmt::format("directory '{}' is not empty, it has '{}'", path, there.front()));
+    }
+    target = std::move(opened);
+    return target.get();
+  });
   if (!linked.ok()) {
+    if (target == nullptr) return linked.status();
     // Half a snapshot is none, and its links would keep files from being given back.
     const auto half = target->List();
     for (const std::string& name : half.ok() ? *half : std::vector<std::string>()) target->Remove(name).IgnoreError();
@@ -251,6 +255,12 @@ void Storage::OnFatal(const absl::Status& why) {
   LogError("exiting; what was acknowledged is on the disk, and the next start finds it");
   std::fflush(nullptr);
   _exit(kExitIoError);
+}
+
+void Storage::OnTail(std::string_view segment, uint64_t offset, uint64_t bytes) {
+  LogWarning(fmt::format("{}/{} is cut off at byte {}, {} bytes before its end: no whole record follows there. A crash came "
+                         "while they were written, or the disk has damaged what was written last",
+                         directory_->path(), segment, offset, bytes));
 }
 
 void Storage::OnWaiting(const absl::Status& why) {

@@ -20,6 +20,7 @@
 #include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "core/checkpoint/checkpoint.h"
+#include "core/checkpoint/checkpoint_floor.h"
 #include "core/engine.h"
 #include "core/journal/segmented_journal.h"
 #include "core/metrics/metrics.h"
@@ -62,6 +63,7 @@ class Storage final : public JournalObserver {
   // --- JournalObserver ---
   void OnCommitted(uint64_t records, uint64_t bytes, bool synced, Duration took) override;
   void OnFatal(const absl::Status& why) override;
+  void OnTail(std::string_view segment, uint64_t offset, uint64_t bytes) override;
   void OnWaiting(const absl::Status& why) override;
 
  private:
@@ -89,10 +91,10 @@ class Storage final : public JournalObserver {
   std::unique_ptr<Rewriter> rewriter_;
 
   RecoveryProgress progress_;
+  CheckpointFloor checkpoint_floor_;
   // Atomic: sums and figures read by themselves.
   std::atomic<uint64_t> appended_since_checkpoint_{0};
   std::atomic<uint64_t> checkpoint_bytes_{0};
-  std::atomic<uint64_t> checkpoint_position_{0};
   std::atomic<uint64_t> checkpoints_{0};
   std::atomic<bool> attached_{false};
   // The upkeep's: after a checkpoint that failed not before, and after the next one that does not for so long. It may have

@@ -40,6 +40,11 @@ class CommitGroup {
     bytes_ += more;
     return at;
   }
+  // So that one more record needs no memory. Throws std::bad_alloc, and then nothing has changed.
+  void ReserveRecord() {
+    if (records.size() == records.capacity()) records.reserve(std::max<size_t>(16, 2 * records.size()));
+    if (added.size() == added.capacity()) added.reserve(std::max<size_t>(16, 2 * added.size()));
+  }
   void Clear() {
     bytes_ = 0;
     records.clear();
@@ -60,9 +65,11 @@ class CommitGroup {
   };
 
   void Grow(size_t more) {
-    capacity_ = (more + 2 * kPage - 1) / kPage * kPage;
-    data_.reset(static_cast<std::byte*>(std::aligned_alloc(kPage, capacity_)));
+    const size_t capacity = (more + 2 * kPage - 1) / kPage * kPage;
+    capacity_ = 0;
+    data_.reset(static_cast<std::byte*>(std::aligned_alloc(kPage, capacity)));
     if (data_ == nullptr) throw std::bad_alloc();
+    capacity_ = capacity;
   }
 
   std::unique_ptr<std::byte, Free> data_;

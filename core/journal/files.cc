@@ -18,7 +18,7 @@ absl::StatusOr<std::vector<std::byte>> ReadWhole(Directory& directory, std::stri
   ENGRAM_ASSIGN_OR_RETURN(const auto file, directory.Open(name, Directory::Mode::kRead));
   ENGRAM_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
   if (size > most) {
-    return absl::ResourceExhaustedError(
+    return absl::DataLossError(
         fmt::format("{} is longer than it should be: {} of at most {} bytes", file->path(), size, most));
   }
   std::vector<std::byte> bytes(size);

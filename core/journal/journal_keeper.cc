@@ -1,4 +1,5 @@
 // The part of the segmented journal that works behind the committer's back: sealing, preparing, replacing, linking.
+#include <absl/cleanup/cleanup.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -141,6 +142,21 @@ absl::StatusOr<SegmentedJournal::Linked> SegmentedJournal::LinkInto(Directory& t
   ENGRAM_RETURN_IF_ERROR(engram::WriteManifest(target, manifest));
   ENGRAM_RETURN_IF_ERROR(target.Sync());
   return linked;
+}
+
+absl::StatusOr<SegmentedJournal::Linked> SegmentedJournal::SnapshotInto(
+    const std::function<absl::StatusOr<Directory*>()>& open) {
+  {
+    MutexLock lock(files_mu_);
+    ++snapshots_;
+  }
+  const absl::Cleanup done = [this] {
+    MutexLock lock(files_mu_);
+    if (--snapshots_ == 0) snapshot_done_.NotifyAll();
+  };
+  ENGRAM_RETURN_IF_ERROR(SealThrough().status());
+  ENGRAM_ASSIGN_OR_RETURN(Directory* const target, open());
+  return LinkInto(*target);
 }
 
 absl::Status SegmentedJournal::SetCheckpoint(const std::string& name) {

@@ -67,10 +67,10 @@ absl::Status SegmentedJournal::LoadManifest(const std::vector<std::string>& name
   auto manifest = ReadManifest(*directory_);
   if (manifest.ok()) {
     manifest_ = *std::move(manifest);
-  } else if (absl::IsFailedPrecondition(manifest.status())) {
+  } else if (const bool fresh = absl::IsNotFound(manifest.status()); !fresh && !absl::IsDataLoss(manifest.status())) {
+    // What cannot be read now may be whole, and says more than the segments do: which journal a restored copy is.
     return manifest.status();
   } else {
-    const bool fresh = absl::IsNotFound(manifest.status());
     // Each segment names the journal it is of, so a lost manifest can be made again.
     for (const std::string& name : names) {
       if (!PositionOfSegmentFile(name)) continue;
@@ -130,13 +130,10 @@ absl::Status SegmentedJournal::Load() {
 
 absl::Status SegmentedJournal::LoadSegment(const std::string& name, std::optional<uint64_t> next) {
   const uint64_t first = *PositionOfSegmentFile(name);
-  if (first <= last()) {
-    // A rewrite put its records into the one before, and a crash came between the renaming and this removal.
-    return directory_->Remove(name);
-  }
   ENGRAM_ASSIGN_OR_RETURN(std::shared_ptr<File> file, directory_->Open(name, Directory::Mode::kReadWrite));
   const auto header = ReadHeader(*file);
   if (absl::IsFailedPrecondition(header.status())) return header.status();
+  if (first <= last()) return RemoveCovered(name, *file, header);
   if (header.ok() && header->lineage != lineage_) {
     return absl::FailedPreconditionError(fmt::format("{} is a segment of journal {:016x}, this directory's is {:016x}",
                                                      file->path(), header->lineage, lineage_));
@@ -167,10 +164,39 @@ absl::Status SegmentedJournal::LoadSegment(const std::string& name, std::optiona
   return ReadUnsealed(name, std::move(file), *header, next);
 }
 
+absl::Status SegmentedJournal::RemoveCovered(const std::string& name, File& file,
+                                             const absl::StatusOr<SegmentHeader>& header) {
+  JournalDefect defect;
+  defect.file = name;
+  if (header.ok() && header->lineage != lineage_) {
+    defect.what = fmt::format("it is a segment of journal {:016x}, and another one holds its positions; not used",
+                              header->lineage);
+  } else if (header.ok()) {
+    const auto footer = ReadFooter(file, *header);
+    if (footer.ok() && footer->last_position > last()) {
+      defect.what = fmt::format("it goes through position {}, the one before it through {}; not used",
+                                footer->last_position, last());
+    }
+  }
+  if (!defect.what.empty()) {
+    // Put there by somebody: whose it is we cannot know.
+    NoteDefect(std::move(defect));
+    return absl::OkStatus();
+  }
+  // A rewrite put its records into the one before, and a crash came between the renaming and this removal. A power cut must
+  // not undo the first and keep the second.
+  ENGRAM_RETURN_IF_ERROR(directory_->Sync());
+  return directory_->Remove(name);
+}
+
 absl::Status SegmentedJournal::ReadUnsealed(const std::string& name, std::shared_ptr<File> file,
                                             const SegmentHeader& header, std::optional<uint64_t> next) {
+  // With a later segment there, or a manifest that knows it sealed, all of this one had been synced.
+  if (!next) {
+    MutexLock lock(files_mu_);
+    if (header.first_position <= manifest_.sealed_through) next = manifest_.sealed_through + 1;
+  }
   SegmentReader::Options how;
-  // With a later segment there, all of this one had been synced.
   how.sealed = next.has_value();
   if (next) how.last_position = *next - 1;
   SegmentReader reader(*file, how);
@@ -179,7 +205,8 @@ absl::Status SegmentedJournal::ReadUnsealed(const std::string& name, std::shared
   uint64_t durable = 0;
   while (true) {
     ENGRAM_ASSIGN_OR_RETURN(const bool more, reader.Next());
-    if (!more) break;
+    // What is behind it was cut off by an earlier start, and its positions have been given to others since.
+    if (!more || (next && reader.record().position >= *next)) break;
     found.emplace_back(Summarize(reader), reader.offset() + reader.length());
     durable = std::max(durable, reader.record().durable);
   }
@@ -211,6 +238,7 @@ absl::Status SegmentedJournal::ReadUnsealed(const std::string& name, std::shared
     // Opened and never written to: an ordinary end of the daemon.
     return directory_->Remove(name);
   }
+  if (!next && !damaged) ENGRAM_RETURN_IF_ERROR(TellTail(*segment));
   segment->SetLast(through);
   last_.store(through, std::memory_order_release);
   ENGRAM_RETURN_IF_ERROR(WriteAgain(*segment, durable));
@@ -222,6 +250,27 @@ absl::Status SegmentedJournal::ReadUnsealed(const std::string& name, std::shared
   }
   MutexLock lock(segments_mu_);
   segments_[segment->first()] = std::move(segment);
+  return absl::OkStatus();
+}
+
+absl::Status SegmentedJournal::TellTail(Segment& segment) const {
+  ENGRAM_ASSIGN_OR_RETURN(const uint64_t size, segment.file().Size());
+  std::vector<std::byte> piece(std::min<uint64_t>(size - std::min(size, segment.bytes()), uint64_t{1} << 20));
+  uint64_t end = segment.bytes();
+  for (uint64_t at = segment.bytes(); at < size; at += piece.size()) {
+    const auto part = std::span(piece).first(std::min<uint64_t>(piece.size(), size - at));
+    ENGRAM_ASSIGN_OR_RETURN(const size_t got, segment.file().ReadAt(at, part));
+    for (size_t i = got; i > 0; --i) {
+      if (part[i - 1] == std::byte{0}) continue;
+      end = at + i;
+      break;
+    }
+    if (got < part.size()) break;
+  }
+  // The rest is what was written ahead.
+  if (observer_ != nullptr && end > segment.bytes()) {
+    observer_->OnTail(segment.name(), segment.bytes(), end - segment.bytes());
+  }
   return absl::OkStatus();
 }
 

@@ -40,6 +40,7 @@ absl::Status SegmentedJournal::Replace(const std::vector<std::shared_ptr<Segment
   absl::Status status;
   {
     MutexLock files(files_mu_);
+    while (snapshots_ > 0) snapshot_done_.Wait(files_mu_);
     status = PutInPlace(run, name, replacement, &fatal);
   }
   if (fatal) Fail(status);

@@ -84,6 +84,9 @@ bool SegmentedJournal::Reserve(size_t size, Reservation* reserved, absl::Status*
   const bool room = group.empty() ? group.encoding == 0
                                   : group.Fits(size) && group.bytes() + size <= options_.group_bytes;
   if (retire_wanted_ || !room) return false;
+  // What may run out of memory comes before the position is taken: one that nobody writes would hold up all behind it.
+  group.ReserveRecord();
+  const size_t at = group.Reserve(size);
   if (group.empty()) {
     group.segment = current_;
     group.offset = offset_;
@@ -92,7 +95,6 @@ bool SegmentedJournal::Reserve(size_t size, Reservation* reserved, absl::Status*
   reserved->position = last_.load(std::memory_order_relaxed) + 1;
   reserved->durable = durable_;
   reserved->seed = current_->header().seed;
-  const size_t at = group.Reserve(size);
   reserved->out = {group.data() + at, size};
   last_.store(reserved->position, std::memory_order_release);
   group.added.push_back({});

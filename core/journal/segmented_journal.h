@@ -52,6 +52,9 @@ class JournalObserver {
   virtual void OnCommitted(uint64_t /*records*/, uint64_t /*bytes*/, bool /*synced*/, Duration /*took*/) {}
   // The promise cannot be kept any more: nothing is committed from now on. The daemon ends here.
   virtual void OnFatal(const absl::Status& /*why*/) {}
+  // While opening: of the segment that was being written `bytes` bytes from `offset` on are cut off, which are no whole
+  // record or follow on none.
+  virtual void OnTail(std::string_view /*segment*/, uint64_t /*offset*/, uint64_t /*bytes*/) {}
   // The log waits for room on the disk (not OK), or has found some.
   virtual void OnWaiting(const absl::Status& /*why*/) {}
 };
@@ -106,7 +109,7 @@ class SegmentedJournal final : public Journal {
   // Waits until everything appended so far is synced. UNAVAILABLE while the log waits for room.
   absl::Status AwaitDurable() ABSL_LOCKS_EXCLUDED(mu_);
   // Puts `replacement`, written and synced under `name`, in the place of the adjacent sealed segments `run`. An error
-  // leaves them in force; when it is fatal (OnFatal) the next start may find either.
+  // leaves them in force; when it is fatal (OnFatal) the next start may find either. Waits for snapshots under way.
   absl::Status Replace(const std::vector<std::shared_ptr<Segment>>& run, const std::string& name,
                        std::shared_ptr<Segment> replacement)
       ABSL_LOCKS_EXCLUDED(mu_, files_mu_, keeper_mu_, segments_mu_);
@@ -117,6 +120,10 @@ class SegmentedJournal final : public Journal {
   };
   // Hard links to every sealed segment, and a manifest for them, in an empty directory on the same file system.
   absl::StatusOr<Linked> LinkInto(Directory& target) ABSL_LOCKS_EXCLUDED(files_mu_, segments_mu_);
+  // SealThrough, then LinkInto the directory that `open` gives; Replace waits meanwhile. What it drops may live on in a
+  // record that came behind what was sealed, and the copy would have neither.
+  absl::StatusOr<Linked> SnapshotInto(const std::function<absl::StatusOr<Directory*>()>& open)
+      ABSL_LOCKS_EXCLUDED(mu_, files_mu_, segments_mu_);
   // Names the newest checkpoint, in a manifest that survives a power cut.
   absl::Status SetCheckpoint(const std::string& name) ABSL_LOCKS_EXCLUDED(files_mu_);
   std::string checkpoint() const ABSL_LOCKS_EXCLUDED(files_mu_);
@@ -137,11 +144,15 @@ class SegmentedJournal final : public Journal {
   absl::Status LoadManifest(const std::vector<std::string>& names);
   // `next` is where the segment behind it begins.
   absl::Status LoadSegment(const std::string& name, std::optional<uint64_t> next);
+  // One whose positions the segment before it holds.
+  absl::Status RemoveCovered(const std::string& name, File& file, const absl::StatusOr<SegmentHeader>& header);
   absl::Status ReadUnsealed(const std::string& name, std::shared_ptr<File> file, const SegmentHeader& header,
                             std::optional<uint64_t> next);
   // Writes and syncs again what no record of the segment knows to be synced: when the sync of an earlier life failed, the
   // kernel may show bytes that it takes for written and that are not on the disk.
   absl::Status WriteAgain(Segment& segment, uint64_t durable);
+  // Of what lies behind the last whole record of the last segment, if it is anything.
+  absl::Status TellTail(Segment& segment) const;
   absl::Status CutAndSeal(Segment& segment);
   void CheckContinuity();
 
@@ -229,6 +240,8 @@ class SegmentedJournal final : public Journal {
   mutable Mutex files_mu_;
   Manifest manifest_ ABSL_GUARDED_BY(files_mu_);
   std::vector<ReplacedFile> replaced_ ABSL_GUARDED_BY(files_mu_);
+  uint32_t snapshots_ ABSL_GUARDED_BY(files_mu_) = 0;  // Under way.
+  CondVar snapshot_done_;
 
   // A leaf.
   mutable Mutex segments_mu_;

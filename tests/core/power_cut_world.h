@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/checkpoint/checkpoint_floor.h"
 #include "core/recovery.h"
 #include "core/rewriter.h"
 #include "core/space_liveness.h"
@@ -90,7 +91,7 @@ class PowerCutWorld {
       EXPECT_TRUE(!disk_.powered() || (excused && defect.file.ends_with(".checkpoint"))) << defect.Render();
     }
     report_ = *std::move(report);
-    floor_ = report_.checkpoint.position;
+    floor_.Recovered(report_.checkpoint.position);
     checkpoint_of_.reset();
     from_checkpoint_ = !report_.checkpoint.name.empty();
     journal_->SetApplied([this] { return engine_->applied_through(); });
@@ -99,7 +100,7 @@ class PowerCutWorld {
     AttachGraphs(std::move(report_.checkpoint), {}, [this](const auto& space) { engine_->ScheduleLinking(space); });
     log_ = std::make_unique<SpaceLiveness>(
         &engine_->registry(), [this] { return engine_->applied_through(); },
-        [this] { return floor_ != 0 ? floor_ : engine_->applied_through(); });
+        [this] { return floor_.Get(engine_->applied_through()); });
     rewriter_ = std::make_unique<Rewriter>(&journal_->segmented(), log_.get(), clock,
                                            Rewriter::Options{.below = 0.5, .segment_bytes = options_.segment_bytes});
     return true;
@@ -123,14 +124,27 @@ class PowerCutWorld {
   void RunOneTask() { executor_->RunOne(); }
   // The moment from which on spaces are looked at, and may be ahead of when they are.
   void BeginCheckpoint() {
-    if (!checkpoint_of_) checkpoint_of_ = engine_->applied_through();
+    if (checkpoint_of_) return;
+    checkpoint_of_ = engine_->applied_through();
+    floor_.Begin(*checkpoint_of_);
   }
   void Checkpoint() {
     if (Below(2) == 0) journal_->Settle();
-    const uint64_t position = std::exchange(checkpoint_of_, std::nullopt).value_or(engine_->applied_through());
+    BeginCheckpoint();
+    const uint64_t position = *std::exchange(checkpoint_of_, std::nullopt);
+    // One that fails may be found by the next start all the same.
+    const bool fails = Below(4) == 0;
+    if (fails) {
+      const Fault faults[] = {{.call = FileCall::kWrite, .status = DiskIsFull(), .suffix = "MANIFEST.tmp"},
+                              {.call = FileCall::kRename, .status = DiskIsFull(), .suffix = "MANIFEST"},
+                              {.call = FileCall::kRename, .status = DiskIsFull(), .suffix = ".checkpoint"},
+                              {.call = FileCall::kRemove, .status = DiskIsFull(), .suffix = ".checkpoint"}};
+      disk_.Fail(faults[Below(std::size(faults))]);
+    }
     const auto written = WriteCheckpoint(position, engine_->registry(), journal_->segmented(), {.clock = &clock_});
-    EXPECT_TRUE(written.ok() || !Alive()) << written.status();
-    if (written.ok()) floor_ = written->position;
+    EXPECT_TRUE(written.ok() || fails || !Alive()) << written.status();
+    if (fails) disk_.ClearFaults();
+    if (written.ok()) floor_.Written(written->position);
     checkpoints_ += written.ok();
   }
   // With nothing under way: it would pin a dropped space until an applier has put it down, now or a moment later.
@@ -228,7 +242,7 @@ class PowerCutWorld {
   Settings settings_;
   FakeClock clock_;
   FaultyDisk disk_;
-  uint64_t floor_ = 0;  // The position of the checkpoint that is there.
+  CheckpointFloor floor_;
   std::optional<uint64_t> checkpoint_of_;
   uint64_t checkpoints_ = 0;
   uint64_t rewrites_ = 0;

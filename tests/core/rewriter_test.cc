@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <future>
 #include <thread>
 
 #include "core/run_liveness.h"
@@ -252,6 +254,27 @@ TEST_F(RewriterTest, WhatASnapshotSharesIsNotOverwritten) {
   for (int i = 0; i < 6; ++i) Fill("a", 60);
   EXPECT_EQ(world_.journal().ReadFiles().spares.recycled, 0u);
   EXPECT_TRUE(bytes_of() == before);
+}
+
+TEST_F(RewriterTest, NothingIsReplacedWhileASnapshotIsMade) {
+  world_.Create("a");
+  for (int i = 0; i < 3; ++i) Fill("a", 60);
+  const size_t segments = world_.journal().segments().size();
+  const auto snapshot = world_.disk().Open("snapshot");
+  std::future<absl::StatusOr<bool>> rewriting;
+  const auto linked = world_.journal().SnapshotInto([&]() -> absl::StatusOr<Directory*> {
+    // What was sealed may lose to a rewrite what only lives on behind it.
+    rewriting = std::async(std::launch::async, [&] { return world_.rewriter().RunOnce(); });
+    EXPECT_EQ(rewriting.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout);
+    EXPECT_EQ(world_.journal().segments().size(), segments);
+    return snapshot.get();
+  });
+  ASSERT_TRUE(linked.ok()) << linked.status();
+  EXPECT_EQ(linked->segments, segments);
+  const auto rewrote = rewriting.get();
+  ASSERT_TRUE(rewrote.ok()) << rewrote.status();
+  EXPECT_TRUE(*rewrote);
+  EXPECT_LT(world_.journal().segments().size(), segments);
 }
 
 TEST_F(RewriterTest, AFullDiskLeavesNothingBehindAndIsTriedAgain) {

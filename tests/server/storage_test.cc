@@ -15,6 +15,7 @@
 
 #include "core/stream/thread_executor.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/observations.h"
 #include "tests/support/temp_directory.h"
 
 namespace engram::testing {
@@ -56,6 +57,27 @@ class StorageTest : public ::testing::Test {
     ASSERT_TRUE(storage_->Recover(*engine_).ok());
     engine_->Start();
   }
+  void End() {
+    storage_->StopUpkeep();
+    engine_.reset();
+    metrics_.ClearGaugeSources();
+    storage_.reset();
+  }
+  void Observe(const std::string& space, const std::string& prefix, size_t count) {
+    std::vector<TestObservation> observations;
+    for (size_t i = 0; i < count; ++i) {
+      observations.push_back({prefix + std::to_string(i), {1, static_cast<float>(i)}, std::string(2000, 'x')});
+    }
+    const auto observed = engine_->Observe(space, MakeBatch(std::move(observations)), Priority::kNormal, AckLevel::kDurable,
+                                           real_clock_.Now() + std::chrono::minutes(1));
+    ASSERT_TRUE(observed.ok()) << observed.status();
+    ASSERT_EQ(observed->accepted, count);
+  }
+  uint64_t Live(const std::string& space) {
+    const auto info = engine_->GetSpace(space);
+    EXPECT_TRUE(info.ok()) << info.status();
+    return info.ok() ? info->live : 0;
+  }
   void MakeSpace(const std::string& name) {
     const auto made = engine_->CreateSpace(name, {});
     ASSERT_TRUE(made.ok()) << made.status();
@@ -82,7 +104,7 @@ class StorageTest : public ::testing::Test {
   }
   std::vector<std::string> Checkpoints() const { return Names(settings_.storage_directory, ".checkpoint"); }
 
-  // No manifest can be written, so a checkpoint fails at its last step: it is there, and counts for nothing.
+  // No manifest can be written, so a checkpoint fails at its last step: it is there, and nothing names it.
   void BlockManifest() const { std::filesystem::create_directory(Data("MANIFEST.tmp")); }
   void UnblockManifest() const { std::filesystem::remove(Data("MANIFEST.tmp")); }
   // How many seconds pass until a checkpoint is tried; the trace of it is removed.
@@ -188,6 +210,39 @@ TEST_F(StorageTest, ACheckpointThatFailsIsTriedAgainLaterAndLater) {
   for (; Checkpoints().size() == 1; ++seconds) PassSecond();
   EXPECT_EQ(seconds, 60);
   UnblockManifest();
+}
+
+TEST_F(StorageTest, ACheckpointThatFailedAtItsLastStepBringsNothingBack) {
+  Start();
+  MakeSpace("a");
+  MakeSpace("gone");
+  Observe("a", "forgotten", 200);
+  Observe("gone", "dropped", 50);
+  BlockManifest();
+  StartUpkeep();
+  while (Checkpoints().empty()) PassSecond();
+  UnblockManifest();
+  // The next one is a minute away, and rewriting goes on.
+  ForgetQuery query{.space = "a"};
+  for (int i = 0; i < 200; ++i) query.ids.push_back("forgotten" + std::to_string(i));
+  ASSERT_TRUE(engine_->Forget(query).ok());
+  ASSERT_TRUE(engine_->DeleteSpace("gone").ok());
+  Observe("a", "kept", 1);
+  ASSERT_TRUE(storage_->Snapshot(directory_ / "first").ok());
+  Observe("a", "later", 1);
+  ASSERT_TRUE(storage_->Snapshot(directory_ / "second").ok());
+  const std::string rewritten = Data(Names(settings_.storage_directory, ".journal").front());
+  ASSERT_EQ(std::filesystem::hard_link_count(rewritten), 3u);
+  for (int i = 0; i < 20 && std::filesystem::hard_link_count(rewritten) == 3; ++i) PassSecond();
+  ASSERT_EQ(std::filesystem::hard_link_count(rewritten), 1u) << "nothing was rewritten";
+  for (int i = 0; i < 5; ++i) PassSecond();
+  ASSERT_THAT(Checkpoints(), SizeIs(1));
+  EXPECT_EQ(Live("a"), 2u);
+
+  End();
+  Start();
+  EXPECT_EQ(Live("a"), 2u);
+  EXPECT_TRUE(absl::IsNotFound(engine_->GetSpace("gone").status()));
 }
 
 TEST_F(StorageTest, ACheckpointThatTheDiskHasNoRoomForIsNotBegun) {
