@@ -24,10 +24,12 @@ constexpr double kCodeBytes = kManyDimension + 8;
 
 double ToKilo(double bytes) { return bytes / 1000; }
 
-// The least seen over a second: what is only passing through is not counted.
+// The least seen over twelve seconds: ten after the last of a stream the daemon gives back what its buffers took, and what
+// is only passing through is not counted.
 double SettledBytes(const Child& child) {
+  constexpr int64_t kSettling = 12 * kNanosPerSecond;
   int64_t least = child.ResidentBytes();
-  for (int i = 0; i < 20; ++i) {
+  for (const int64_t end = NowNanos() + kSettling; NowNanos() < end;) {
     SleepUntilNanos(NowNanos() + kNanosPerSecond / 20);
     least = std::min(least, child.ResidentBytes());
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 #include <utility>
 
 #include "core/base/thread_name.h"
@@ -44,8 +45,8 @@ LatencySummary SummarizeLatency(MetricId id, const std::vector<uint64_t>& earlie
   return {.p50 = at(0.5), .p99 = at(0.99), .count = total};
 }
 
-LoadSampler::LoadSampler(Engine* engine, Metrics* metrics, Clock* clock)
-    : engine_(engine), metrics_(metrics), clock_(clock) {
+LoadSampler::LoadSampler(Engine* engine, Metrics* metrics, Clock* clock, std::function<void()> return_free_memory)
+    : engine_(engine), metrics_(metrics), clock_(clock), return_free_memory_(std::move(return_free_memory)) {
   samples_.push_back(Take());
   thread_ = std::jthread([this] {
     NameThread("sampler");
@@ -93,6 +94,8 @@ void LoadSampler::Run() {
     }
     Sample sample = Take();
     next = std::max(next + kPeriod, sample.at);
+    const uint64_t observed = std::accumulate(sample.observe.begin(), sample.observe.end(), uint64_t{0});
+    if (pause_.HasLasted(observed, sample.at)) return_free_memory_();
     MutexLock lock(mu_);
     samples_.push_back(std::move(sample));
     while (samples_.size() > 1 && samples_.back().at - samples_[1].at >= kWindow) samples_.pop_front();

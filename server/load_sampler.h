@@ -1,4 +1,5 @@
-// How busy the daemon has been lately: latencies of the last ten seconds, the lanes' busy share of the last one.
+// How busy the daemon has been lately: latencies of the last ten seconds, the lanes' busy share of the last one. When
+// nothing has come for a while, what the last stream's buffers took goes back to the kernel.
 //
 // Threads:   Read from any; one thread of its own looks once a second at the histograms behind /metrics.
 // Ownership: engine, metrics and clock outlive it. Blocking: a mutex. Errors: none.
@@ -8,12 +9,15 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <thread>
 #include <vector>
 
 #include "core/base/clock.h"
+#include "core/base/memory_limit.h"
 #include "core/engine.h"
 #include "core/metrics/metrics.h"
+#include "server/ingest_pause.h"
 
 namespace engram {
 
@@ -35,7 +39,8 @@ class LoadSampler {
     std::vector<double> utilization;
   };
 
-  LoadSampler(Engine* engine, Metrics* metrics, Clock* clock);
+  LoadSampler(Engine* engine, Metrics* metrics, Clock* clock,
+              std::function<void()> return_free_memory = ReturnFreeMemory);
   ~LoadSampler();
 
   Load Read() ABSL_LOCKS_EXCLUDED(mu_);
@@ -55,6 +60,9 @@ class LoadSampler {
   Engine* const engine_;
   Metrics* const metrics_;
   Clock* const clock_;
+  const std::function<void()> return_free_memory_;
+  // The thread's own.
+  IngestPause pause_;
 
   Mutex mu_;
   CondVar stop_;

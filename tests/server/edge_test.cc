@@ -11,7 +11,6 @@
 
 #include "server/call_slots.h"
 #include "server/listen_address.h"
-#include "server/load_sampler.h"
 #include "server/wire.h"
 #include "tests/server/support/test_daemon.h"
 #include "tests/support/fake_clock.h"
@@ -78,21 +77,6 @@ TEST(ListenAddress, SaysWhyAnAddressCannotBeHad) {
   EXPECT_THAT(std::string(CheckFree("192.0.2.1:50051").message()), HasSubstr("this machine has no such address"));
   EXPECT_THAT(std::string(CheckFree("unix:/does/not/exist/x.sock").message()), HasSubstr("directory has to exist"));
   EXPECT_THAT(std::string(CheckFree("unix:" + std::string(200, 'x')).message()), HasSubstr("the path has 200 bytes"));
-}
-
-TEST(LoadSampler, SummarizesWhatABucketHasGained) {
-  const size_t buckets = RowOf(MetricId::kRecallLatency).buckets.size() + 1;
-  std::vector<uint64_t> earlier(buckets, 7), later(buckets, 7);
-  EXPECT_EQ(SummarizeLatency(MetricId::kRecallLatency, earlier, later).count, 0u);
-  later[0] += 98;  // Up to 1 ms.
-  later[1] += 2;   // 1 to 5 ms.
-  const LatencySummary summary = SummarizeLatency(MetricId::kRecallLatency, earlier, later);
-  EXPECT_EQ(summary.count, 100u);
-  EXPECT_NEAR(static_cast<double>(summary.p50.count()), 510, 1);
-  EXPECT_NEAR(static_cast<double>(summary.p99.count()), 3000, 1);
-  later[buckets - 1] += 1000;  // Above all bounds: the last bound is told.
-  EXPECT_EQ(SummarizeLatency(MetricId::kRecallLatency, earlier, later).p99.count(),
-            static_cast<int64_t>(RowOf(MetricId::kRecallLatency).buckets.back() * 1e6));
 }
 
 TEST(Wire, RefusesWhatTheCoreCannotSay) {
