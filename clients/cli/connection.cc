@@ -214,6 +214,10 @@ class GrpcConnection final : public Connection {
                         FormatDuration(timeout_us_)));
       }
     }
+    if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+      return absl::UnimplementedError(fmt::format(
+          "what answers at {} has no such call: it is an engramd older than this program, or no engramd", address_));
+    }
     return FromGrpc(status);
   }
 

@@ -20,6 +20,7 @@ namespace engram {
   X(kCannotCreate, 73, "an output file cannot be written")                                  \
   X(kInputOutput, 74, "reading or writing failed midway")                                 \
   X(kTryAgain, 75, "no room or no time: the same command may work later")                 \
+  X(kProtocol, 76, "what answers has no such call: an older engramd, or something else")                    \
   X(kNotPermitted, 77, "the daemon does not let itself be asked for this")                \
   X(kInterrupted, 130, "ended by Ctrl-C")
 
@@ -50,6 +51,8 @@ inline ExitCode ExitCodeOf(const absl::Status& status) {
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kUnauthenticated:
       return kNotPermitted;
+    case absl::StatusCode::kUnimplemented:
+      return kProtocol;
     case absl::StatusCode::kDataLoss:
       return kInputOutput;
     case absl::StatusCode::kCancelled:

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "clients/cli/interrupt.h"
 #include "clients/cli/json_output.h"
@@ -44,6 +46,22 @@ std::string LatencyText(const v1::LatencySummary& latency) {
   return fmt::format("p50 {}, p99 {}", FormatLatency(latency.p50_us()), FormatLatency(latency.p99_us()));
 }
 
+// What the daemon knows of it: what is empty or 0 is left out.
+std::string Listed(std::vector<std::string> parts) {
+  std::erase(parts, "");
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string BuildText(const v1::BuildStatus& build) {
+  return Listed({Printable(build.commit()), Printable(build.flags())});
+}
+
+std::string MachineText(const v1::MachineStatus& machine) {
+  return Listed({Printable(machine.name()), Printable(machine.cpu()),
+                 machine.cores() == 0 ? "" : fmt::format("{} core{}", machine.cores(), machine.cores() == 1 ? "" : "s"),
+                 machine.memory_bytes() == 0 ? "" : FormatBytes(machine.memory_bytes()), Printable(machine.system())});
+}
+
 std::string View(const Look& look, const Look* before, const Terminal& terminal) {
   const v1::GetStatusResponse& status = look.status;
   std::string out;
@@ -79,6 +97,8 @@ std::string View(const Look& look, const Look* before, const Terminal& terminal)
        fmt::format("{} live in {} spaces, {} to link, {}", Grouped(status.observations_live()),
                    Grouped(status.spaces()), Grouped(status.link_backlog()), FormatBytes(status.resident_bytes())));
   line("streams", Grouped(status.streams()));
+  if (const std::string build = BuildText(status.build()); !build.empty()) line("build", build);
+  if (const std::string machine = MachineText(status.machine()); !machine.empty()) line("machine", machine);
   if (status.lanes_size() > 0) {
     Table lanes({{"lane", true}, {"high", true}, {"normal", true}, {"batches", true}, {"stolen", true}, {"busy"}});
     for (const v1::LaneStatus& lane : status.lanes()) {

@@ -202,6 +202,8 @@ class CliEndToEndTest(unittest.TestCase):
         self.assertTrue(status["lanes"])
         text = self.run_engram("status").stdout
         self.assertRegex(text, r"(?m)^queue +\[\.*\] 0 of [\d,]+, pressure normal$")
+        self.assertRegex(text, r"(?m)^build +[0-9a-f]{7,}.*, \w+ \d")
+        self.assertRegex(text, rf"(?m)^machine +{re.escape(socket.gethostname())}, .*\d cores?, ")
 
     def test_without_data_on_disk_there_is_no_snapshot_and_no_checkpoint(self):
         with Daemon(ENGRAMD, "durability.mode=memory") as daemon:
