@@ -201,6 +201,38 @@ TEST(SpaceIndexTest, EveryMatchIsFoundHoweverFew) {
   }
 }
 
+TEST(SpaceIndexTest, RowsWhoseBitsAreStillToBeMadeAreFoundLikeTheOthers) {
+  ClusteredVectors source(3, 256);
+  const auto index = SpaceIndex::Create(Options(256));
+  std::vector<Vector> vectors;
+  const auto append = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      vectors.push_back(source.Next());
+      AppendOne(*index, std::to_string(vectors.size()), vectors.back());
+    }
+  };
+  const auto expect_found = [&] {
+    // Every 97th, and so some of each part, and the last.
+    for (size_t o = vectors.size() - 1; o < vectors.size(); o -= 97) {
+      const SearchResult result = Search(*index, vectors[o], 1, index->Pin());
+      ASSERT_EQ(result.hits.size(), 1u);
+      EXPECT_EQ(result.hits[0].ordinal, o) << index->bits_backlog() << " without bits";
+    }
+  };
+  append(9000);
+  ASSERT_TRUE(index->bits_due() && index->bits_backlog() == 9000);
+  expect_found();
+  ASSERT_EQ(index->MakeBits(5000), 5000u);
+  expect_found();
+  append(1000);
+  ASSERT_EQ(index->bits_backlog(), 5000u);
+  expect_found();
+  while (index->MakeBits(1000) > 0) {
+  }
+  ASSERT_EQ(index->bits_backlog(), 0u);
+  expect_found();
+}
+
 // What an old view shows may have died before it could be linked: the graph knows none of it, and the scan makes up.
 TEST(SpaceIndexTest, AnOldViewIsAnsweredInFullThoughTheGraphSkippedWhatItShows) {
   ClusteredVectors source(3, 16);
