@@ -41,14 +41,16 @@ absl::Status CheckTarget(const std::string& path, bool* there) {
 }
 
 std::string View(const RestoreOutcome& outcome, const RestoreOptions& options, const VerifyReport& report) {
+  // Who has lost its manifest does not know its own name any more.
+  const std::string original =
+      report.manifest.has_value() ? fmt::format(", {:016x},", report.manifest->journal_id) : "";
   return fmt::format(
       "restored {} from {}: positions 1 to {} with {} observations of {} spaces\n"
       "{} in {} files, {} of them shared with the snapshot by hard links and {} copied\n"
-      "the journal is {:016x} now: tokens of the original, {:016x}, are refused by it\n",
+      "the journal is {:016x} now: tokens of the original{} are refused by it\n",
       Printable(options.directory), Printable(options.snapshot), Grouped(report.last_position),
       Grouped(report.observations), Grouped(report.spaces.size()), FormatBytes(outcome.bytes),
-      outcome.linked + outcome.copied, outcome.linked, outcome.copied, outcome.manifest.journal_id,
-      report.manifest->journal_id);
+      outcome.linked + outcome.copied, outcome.linked, outcome.copied, outcome.manifest.journal_id, original);
 }
 
 }  // namespace
@@ -87,6 +89,7 @@ ExitCode RunRestore(Session& session, const RestoreOptions& options) {
   RestorePlan plan;
   plan.journal_id = RandomId();
   plan.link = !options.copy;
+  plan.accept_damage = options.accept_damage;
   plan.progress = [&](uint64_t done, uint64_t total) { progress.Done(done, total); };
   const absl::StatusOr<RestoreOutcome> outcome = Restore(**snapshot, **target, plan);
   if (!outcome.ok()) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,9 +25,27 @@ struct Source {
   bool final = false;
 };
 
-absl::StatusOr<std::vector<Source>> SourcesOf(Directory& snapshot, Manifest* manifest) {
+// Whether a manifest can be made again in the place of the one that was not read: it is gone, or damaged. One of a newer
+// version is neither, and one that cannot be read now may be whole.
+bool IsLost(const absl::Status& manifest) { return absl::IsNotFound(manifest) || absl::IsDataLoss(manifest); }
+
+// What the daemon would make in its place: each segment names the journal it is of, and says how far it was sealed. Of
+// a checkpoint nothing is known, and it only makes the start quicker. Nothing when no header can be read.
+std::optional<Manifest> FromSegments(const std::vector<SegmentFile>& segments) {
+  std::optional<Manifest> manifest;
+  for (const SegmentFile& segment : segments) {
+    if (!segment.readable()) continue;
+    if (!manifest.has_value()) manifest.emplace().lineage = segment.header->lineage;
+    if (segment.sealed && segment.header->lineage == manifest->lineage) {
+      manifest->sealed_through = std::max(manifest->sealed_through, segment.last_position);
+    }
+  }
+  return manifest;
+}
+
+absl::StatusOr<std::vector<Source>> SourcesOf(Directory& snapshot, std::vector<SegmentFile> segments,
+                                              Manifest* manifest) {
   std::vector<Source> sources;
-  ENGRAM_ASSIGN_OR_RETURN(std::vector<SegmentFile> segments, OpenSegments(snapshot));
   for (SegmentFile& segment : segments) {
     if (segment.superseded) continue;
     sources.push_back({segment.name, std::move(segment.file), segment.bytes, segment.sealed});
@@ -67,8 +86,8 @@ class Restoring {
   Restoring(Directory& snapshot, Directory& target, const RestorePlan& plan)
       : snapshot_(snapshot), target_(target), plan_(plan) {}
 
-  absl::StatusOr<RestoreOutcome> Run(Manifest manifest) {
-    ENGRAM_ASSIGN_OR_RETURN(const std::vector<Source> sources, SourcesOf(snapshot_, &manifest));
+  absl::StatusOr<RestoreOutcome> Run(Manifest manifest, std::vector<SegmentFile> segments) {
+    ENGRAM_ASSIGN_OR_RETURN(const std::vector<Source> sources, SourcesOf(snapshot_, std::move(segments), &manifest));
     manifest.journal_id = plan_.journal_id;
     for (const Source& source : sources) total_ += source.bytes;
     for (const Source& source : sources) ENGRAM_RETURN_IF_ERROR(Bring(source));
@@ -134,9 +153,16 @@ absl::StatusOr<RestoreOutcome> Restore(Directory& snapshot, Directory& target, c
     return absl::FailedPreconditionError(fmt::format("{} is not empty: it holds {} files, {} the first of them",
                                                      target.path(), there.size(), there.front()));
   }
-  ENGRAM_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(snapshot));
+  absl::StatusOr<Manifest> manifest = ReadManifest(snapshot);
+  if (!manifest.ok() && !(plan.accept_damage && IsLost(manifest.status()))) return manifest.status();
+  ENGRAM_ASSIGN_OR_RETURN(std::vector<SegmentFile> segments, OpenSegments(snapshot));
+  if (!manifest.ok()) {
+    std::optional<Manifest> made = FromSegments(segments);
+    if (!made.has_value()) return manifest.status();
+    manifest = *std::move(made);
+  }
   Restoring restoring(snapshot, target, plan);
-  absl::StatusOr<RestoreOutcome> outcome = restoring.Run(std::move(manifest));
+  absl::StatusOr<RestoreOutcome> outcome = restoring.Run(*std::move(manifest), std::move(segments));
   if (!outcome.ok()) restoring.Undo();
   return outcome;
 }

@@ -221,5 +221,20 @@ TEST_F(DataCommandsTest, RestoreRefusesATargetThatHoldsSomethingAndASnapshotThat
   EXPECT_EQ(Documents(Run(RunVerify, VerifyOptions{copy}, true).out).at(0)["records"], 4);
 }
 
+// What is lost is the manifest itself: not a name of its own to be printed, and all observations there.
+TEST_F(DataCommandsTest, RestoreMakesALostManifestAgainWhenDamageIsAccepted) {
+  ASSERT_TRUE(directory_->Remove("MANIFEST").ok());
+  RestoreOptions options{data_, folder_ + "/copy"};
+  Ran ran = Run(RunRestore, options);
+  EXPECT_EQ(ran.code, kBadData);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("MANIFEST: it is missing"), HasSubstr("--accept-damage")));
+  EXPECT_FALSE(std::filesystem::exists(options.directory));
+  options.accept_damage = true;
+  ran = Run(RunRestore, options);
+  EXPECT_EQ(ran.code, kOk) << ran.err;
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("with 6 observations"), HasSubstr("tokens of the original are refused by it\n")));
+  EXPECT_EQ(Documents(Run(RunVerify, VerifyOptions{options.directory}, true).out).at(0)["sound"], true);
+}
+
 }  // namespace
 }  // namespace engram

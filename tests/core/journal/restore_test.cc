@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/crc32c.h"
+#include "core/journal/little_endian.h"
 #include "core/journal/verify.h"
 #include "tests/support/faulty_files.h"
 #include "tests/support/journal_files.h"
@@ -82,6 +84,47 @@ TEST(Restore, LeavesNothingBehindWhenTheDiskIsFull) {
   MakeSnapshot(*snapshot);
   disk.SetFreeSpace(100);
   EXPECT_TRUE(absl::IsResourceExhausted(Restore(*snapshot, *target, {.journal_id = 1}).status()));
+  EXPECT_THAT(NamesIn(*target), IsEmpty());
+}
+
+// Gone, or with any of its bytes rotten: the segments know the journal they are of and how far it was sealed.
+TEST(Restore, AManifestThatIsLostIsMadeAgainOutOfTheSegmentsWhenDamageIsAccepted) {
+  for (const bool gone : {true, false}) {
+    SCOPED_TRACE(gone);
+    FaultyDisk disk;
+    const auto snapshot = disk.Open("snapshot"), target = disk.Open("target");
+    MakeSnapshot(*snapshot);
+    if (gone) {
+      ASSERT_TRUE(snapshot->Remove("MANIFEST").ok());
+    } else {
+      disk.FlipBit("snapshot/MANIFEST", 30, 2);
+    }
+    const absl::Status refused = Restore(*snapshot, *target, {.journal_id = 4711}).status();
+    EXPECT_EQ(refused.code(), gone ? absl::StatusCode::kNotFound : absl::StatusCode::kDataLoss) << refused;
+    EXPECT_THAT(NamesIn(*target), IsEmpty());
+    const auto outcome = Restore(*snapshot, *target, {.journal_id = 4711, .accept_damage = true});
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    EXPECT_EQ(outcome->manifest, (Manifest{.lineage = 77, .journal_id = 4711, .sealed_through = 5, .checkpoint = ""}));
+    const VerifyReport report = VerifyDirectory(*target).value();
+    EXPECT_TRUE(report.sound()) << report.defects[0].Describe();
+    EXPECT_EQ(report.records, 6u);
+    EXPECT_EQ(report.manifest, outcome->manifest);
+  }
+}
+
+TEST(Restore, AManifestIsNotMadeAgainOutOfNothingNorInThePlaceOfANewerOne) {
+  FaultyDisk disk;
+  const auto empty = disk.Open("empty"), target = disk.Open("target"), snapshot = disk.Open("snapshot");
+  const RestorePlan plan = {.journal_id = 4711, .accept_damage = true};
+  EXPECT_TRUE(absl::IsNotFound(Restore(*empty, *target, plan).status()));
+  MakeSnapshot(*snapshot);
+  disk.Fail({.call = FileCall::kOpen, .status = AccessDenied(), .suffix = "MANIFEST"});
+  EXPECT_TRUE(absl::IsPermissionDenied(Restore(*snapshot, *target, plan).status()));
+  std::vector<std::byte> bytes = EncodeManifest(*ReadManifest(*snapshot)).value();
+  bytes[8] = std::byte{kManifestVersion + 1};
+  StoreLe(bytes.data() + 16, Crc32c(Crc32c(0, std::span(bytes).first(16)), std::span(bytes).subspan(20)));
+  JournalFiles(*snapshot).WriteFile("MANIFEST", bytes);
+  EXPECT_TRUE(absl::IsFailedPrecondition(Restore(*snapshot, *target, plan).status()));
   EXPECT_THAT(NamesIn(*target), IsEmpty());
 }
 
