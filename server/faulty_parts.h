@@ -90,6 +90,7 @@ class TroubledDirectory final : public Directory {
   absl::StatusOr<std::vector<std::string>> List() override { return directory_->List(); }
   absl::Status Sync() override { return directory_->Sync(); }
   absl::StatusOr<std::unique_ptr<DirectoryLock>> Lock(std::string_view name) override { return directory_->Lock(name); }
+  absl::StatusOr<std::string> LockHolder(std::string_view name) override { return directory_->LockHolder(name); }
   const std::string& path() const override { return directory_->path(); }
 
  private:

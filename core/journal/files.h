@@ -84,6 +84,9 @@ class Directory {
   // One process at a time. FAILED_PRECONDITION naming the owner's pid when another one holds it. Makes the file `name`,
   // which stays when the lock goes.
   virtual absl::StatusOr<std::unique_ptr<DirectoryLock>> Lock(std::string_view name) = 0;
+  // Who holds that lock, in words: "process 123", or "another process" when the file does not say; empty: nobody does.
+  // Whoever takes the lock meanwhile is not refused because of it. NOT_FOUND when there is no such file.
+  virtual absl::StatusOr<std::string> LockHolder(std::string_view name) = 0;
   virtual const std::string& path() const = 0;
 };
 

@@ -1,11 +1,8 @@
 #include "core/journal/verify.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
 #include <string_view>
 #include <utility>
 
@@ -17,18 +14,6 @@ namespace engram {
 namespace {
 
 constexpr std::string_view kLockName = "LOCK";
-constexpr uint64_t kMostLockBytes = 64;
-
-// The pid stays in the file when a process is killed, so it is asked for. Without the lock itself, which would stand in
-// the way of a daemon that starts just now.
-std::string OwnerOf(Directory& directory) {
-  const absl::StatusOr<std::vector<std::byte>> words = ReadWhole(directory, kLockName, kMostLockBytes);
-  if (!words.ok()) return "";
-  const char* const begin = reinterpret_cast<const char*>(words->data());
-  pid_t pid = 0;
-  if (std::from_chars(begin, begin + words->size(), pid).ec != std::errc() || pid <= 0) return "";
-  return kill(pid, 0) == 0 || errno == EPERM ? fmt::format("process {}", pid) : "";
-}
 
 bool EndsIn(std::string_view name, std::string_view suffix) {
   return name.size() > suffix.size() && name.substr(name.size() - suffix.size()) == suffix;
@@ -93,7 +78,7 @@ std::string VerifyDefect::Describe() const {
 absl::StatusOr<VerifyReport> VerifyDirectory(Directory& directory, const VerifyProgress& progress) {
   VerifyReport report;
   report.directory = directory.path();
-  report.in_use_by = OwnerOf(directory);
+  report.in_use_by = directory.LockHolder(kLockName).value_or("");
   // Before the segments: what it promises then is there, whatever a daemon does meanwhile.
   absl::StatusOr<Manifest> manifest = ReadManifest(directory);
   if (manifest.ok()) {

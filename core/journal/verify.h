@@ -1,5 +1,5 @@
-// Reads a data directory from end to end and says what does not hold. Changes nothing and takes no lock, so it can be
-// run beside the daemon that is using the directory.
+// Reads a data directory from end to end and says what does not hold. Changes nothing and keeps nobody from the
+// lock, so it can be run beside the daemon that is using the directory.
 //
 // Threads:   a function of its arguments; one thread. Ownership: the answer owns what it says.
 // Blocking:  reads everything. Errors: what listing or opening answers. Damage, and a file that cannot be read, is a
@@ -59,7 +59,7 @@ struct VerifyReport {
   };
 
   std::string directory;
-  // "process 123": who has the directory open, as its LOCK says.
+  // "process 123": who holds the directory's LOCK; empty: nobody.
   std::string in_use_by;
   std::optional<Manifest> manifest;
   std::vector<Segment> segments;

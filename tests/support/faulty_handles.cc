@@ -221,9 +221,17 @@ class FaultyDisk::OpenDirectory final : public Directory {
     }
     if (!disk_.locks_.insert(PathOf(name)).second) {
       return absl::FailedPreconditionError(
-          fmt::format("{} is in use: the process {} holds {}", path_, getpid(), PathOf(name)));
+          fmt::format("{} is in use: process {} holds {}", path_, getpid(), PathOf(name)));
     }
     return std::make_unique<HeldLock>(disk_, PathOf(name), life_);
+  }
+
+  absl::StatusOr<std::string> LockHolder(std::string_view name) override {
+    ENGRAM_RETURN_IF_ERROR(CheckFileName(name));
+    MutexLock lock(disk_.mu_);
+    ENGRAM_RETURN_IF_ERROR(disk_.Alive(life_));
+    if (!state_.now.contains(name)) return NotThere("open", PathOf(name));
+    return disk_.locks_.contains(PathOf(name)) ? fmt::format("process {}", getpid()) : std::string();
   }
 
   const std::string& path() const override { return path_; }

@@ -62,6 +62,7 @@ class MadeUpDisk final : public Directory {
   absl::StatusOr<std::vector<std::string>> List() override { return None(); }
   absl::Status Sync() override { return None(); }
   absl::StatusOr<std::unique_ptr<DirectoryLock>> Lock(std::string_view) override { return None(); }
+  absl::StatusOr<std::string> LockHolder(std::string_view) override { return None(); }
 
   // Atomic: the test sets them while threads of the engine look.
   std::atomic<uint64_t> free{uint64_t{1} << 39};

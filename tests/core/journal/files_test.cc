@@ -213,12 +213,15 @@ TEST_P(FilesTest, SyncsAndTellsOfItsSpace) {
 }
 
 TEST_P(FilesTest, LocksOnceAtATimeAndNamesTheOwner) {
+  EXPECT_TRUE(absl::IsNotFound(directory_->LockHolder("LOCK").status()));
   auto lock = directory_->Lock("LOCK");
   ASSERT_TRUE(lock.ok()) << lock.status();
   const auto again = place_->Open("data")->Lock("LOCK");
   EXPECT_TRUE(absl::IsFailedPrecondition(again.status()));
   EXPECT_THAT(std::string(again.status().message()), HasSubstr(std::to_string(getpid())));
+  EXPECT_EQ(directory_->LockHolder("LOCK").value(), "process " + std::to_string(getpid()));
   lock->reset();
+  EXPECT_EQ(directory_->LockHolder("LOCK").value(), "");
   EXPECT_TRUE(directory_->Lock("LOCK").ok());
   EXPECT_THAT(Listed(*directory_), ElementsAre("LOCK"));
 }

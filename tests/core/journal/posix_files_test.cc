@@ -14,6 +14,7 @@
 #include <fstream>
 #include <functional>
 #include <string>
+#include <thread>
 
 #include "tests/core/journal/files_text.h"
 
@@ -66,16 +67,39 @@ TEST_F(PosixFilesTest, TheLockNamesTheProcessThatHoldsItAndGoesWithIt) {
   ASSERT_EQ(read(ready[0], &answer, 1), 1);
   EXPECT_EQ(answer, 'y');
   const absl::Status refused = directory->Lock("LOCK").status();
+  EXPECT_EQ(directory->LockHolder("LOCK").value(), fmt::format("process {}", child));
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
   close(ready[0]);
   close(ready[1]);
   EXPECT_TRUE(absl::IsFailedPrecondition(refused));
-  EXPECT_EQ(refused.message(), fmt::format("{0} is in use: the process {1} holds {0}/LOCK", root_.string(), child));
+  EXPECT_EQ(refused.message(), fmt::format("{0} is in use: process {1} holds {0}/LOCK", root_.string(), child));
   // Its pid is still in the file, and that is all.
+  EXPECT_EQ(directory->LockHolder("LOCK").value(), "");
   const auto lock = directory->Lock("LOCK");
   EXPECT_TRUE(lock.ok()) << lock.status();
   EXPECT_EQ(Text(*directory, "LOCK"), fmt::format("{}\n", getpid()));
+}
+
+// In a container the pid of a daemon that was killed is another process's by the next start, and 1 always is one.
+TEST_F(PosixFilesTest, APidInTheFileHoldsNoLock) {
+  const auto directory = Open(root_);
+  for (const int pid : {1, getpid()}) {
+    std::ofstream(root_ / "LOCK") << pid << "\n";
+    EXPECT_EQ(directory->LockHolder("LOCK").value(), "");
+  }
+}
+
+TEST_F(PosixFilesTest, WhoOnlyAsksForTheHolderRefusesNobodyTheLock) {
+  const auto directory = Open(root_);
+  ASSERT_TRUE(directory->Lock("LOCK").ok());
+  std::jthread asking([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) EXPECT_TRUE(directory->LockHolder("LOCK").ok());
+  });
+  for (int i = 0; i < 2000; ++i) {
+    const absl::Status taken = directory->Lock("LOCK").status();
+    ASSERT_TRUE(taken.ok()) << taken << " after " << i;
+  }
 }
 
 TEST_F(PosixFilesTest, AnotherLockFileOfThatNameIsAnotherLock) {

@@ -297,13 +297,13 @@ TEST_F(VerifyTest, AFileThatCannotBeReadIsADefectAndTheRestIsRead) {
   EXPECT_EQ(Verify().records, 2u);
 }
 
-TEST_F(VerifyTest, WhoHoldsTheLockIsNamedWhileItLives) {
+TEST_F(VerifyTest, WhoHoldsTheLockIsNamedAndNobodyWhosePidIsLeftInIt) {
   JournalFiles::MakeSmall(*directory_);
-  JournalFiles files(*directory_);
-  files.WriteFile("LOCK", fmt::format("{}\n", getpid()));
-  EXPECT_EQ(Verify().in_use_by, fmt::format("process {}", getpid()));
-  files.WriteFile("LOCK", "");
   EXPECT_EQ(Verify().in_use_by, "");
+  JournalFiles(*directory_).WriteFile("LOCK", "1\n");
+  EXPECT_EQ(Verify().in_use_by, "");
+  const auto lock = directory_->Lock("LOCK");
+  EXPECT_EQ(Verify().in_use_by, fmt::format("process {}", getpid()));
 }
 
 }  // namespace
