@@ -55,20 +55,26 @@ absl::Status SpareSegments::Adopt(const std::vector<std::string>& names) {
 
 std::string SpareSegments::NextName() { return fmt::format("{}{:06}", kPrefix, next_number_++); }
 
+std::string SpareSegments::NextReady() {
+  MutexLock lock(mu_);
+  if (ready_.empty()) return "";
+  std::string name = std::move(ready_.front());
+  ready_.pop_front();
+  reading_.ready = ready_.size();
+  return name;
+}
+
 absl::StatusOr<SpareSegments::Spare> SpareSegments::Take() {
   Spare spare;
-  {
+  while (!(spare.name = NextReady()).empty()) {
+    auto file = directory_->Open(spare.name, Directory::Mode::kReadWrite);
+    // Somebody made room by hand. Nothing was in it, so nothing ends for want of it.
+    if (absl::IsNotFound(file.status())) continue;
+    if (!file.ok()) return file.status();
+    spare.file = *std::move(file);
+    spare.prepared = true;
     MutexLock lock(mu_);
-    if (!ready_.empty()) {
-      spare.name = std::move(ready_.front());
-      ready_.pop_front();
-      reading_.ready = ready_.size();
-      ++reading_.taken_prepared;
-      spare.prepared = true;
-    }
-  }
-  if (spare.prepared) {
-    ENGRAM_ASSIGN_OR_RETURN(spare.file, directory_->Open(spare.name, Directory::Mode::kReadWrite));
+    ++reading_.taken_prepared;
     return spare;
   }
   ENGRAM_ASSIGN_OR_RETURN(const DiskSpace space, directory_->Space());

@@ -6,7 +6,8 @@
 //            piece and returns.
 // Errors:    Take is RESOURCE_EXHAUSTED when there is no file and the disk has no room for another; other errors are the
 //            directory's.
-// Why:       Take falls back to an empty file: a burst that outruns the preparing is slower, never stopped.
+// Why:       Take falls back to an empty file: a burst that outruns the preparing is slower, never stopped, and neither is
+//            a log whose spares somebody removed.
 #pragma once
 
 #include <atomic>
@@ -74,6 +75,8 @@ class SpareSegments {
  private:
   bool Busy(MonotonicTime now);
   std::string NextName() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The spare whose turn it is, taken from those that are ready; empty: there is none.
+  std::string NextReady() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Constant after construction.
   Directory* const directory_;
