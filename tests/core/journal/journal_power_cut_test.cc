@@ -1,6 +1,6 @@
 // The power is cut at every single operation of a journal's life, and again during the recovery from it. Afterwards the log
 // is a prefix of what was appended, holds all that was committed, and goes on. A stepped journal does the same each time, so
-// ENGRAM_SEED replays a failure.
+// ENGRAM_SEED replays a failure. ENGRAM_ROUNDS makes so many times more runs, from ENGRAM_SEED on.
 #include <cstdlib>
 
 #include "tests/core/journal/journal_fixture.h"
@@ -73,10 +73,14 @@ class JournalPowerCutTest : public JournalFixture {
 };
 
 TEST_F(JournalPowerCutTest, NothingPromisedIsLostAndNothingElseAppears) {
-  if (const char* seed = std::getenv("ENGRAM_SEED")) return Run(std::strtoull(seed, nullptr, 10));
-  static uint64_t round = 0;
-  for (uint64_t seed = 1; seed <= 1500 && !HasFatalFailure(); ++seed) Run(round * 100'000 + seed);
-  ++round;
+  const auto number = [](const char* name, uint64_t otherwise) {
+    const char* const given = std::getenv(name);
+    return given != nullptr ? std::strtoull(given, nullptr, 10) : otherwise;
+  };
+  const bool replay = std::getenv("ENGRAM_SEED") != nullptr && std::getenv("ENGRAM_ROUNDS") == nullptr;
+  const uint64_t first = number("ENGRAM_SEED", 1);
+  const uint64_t runs = replay ? 1 : 1500 * number("ENGRAM_ROUNDS", 1);
+  for (uint64_t seed = first; seed < first + runs && !HasFatalFailure(); ++seed) Run(seed);
 }
 
 }  // namespace
