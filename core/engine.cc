@@ -70,7 +70,7 @@ class EngineImpl final : public Engine {
         ingest_(*settings, &log_, &watermarks_, deps.executor, deps.clock, deps.metrics, &tracer_),
         canary_(deps.executor, deps.clock, journal_.get()),
         recaller_(&ingest_, journal_.get(), deps.executor, deps.clock, &canary_, deps.metrics, &tracer_),
-        followers_(&recaller_, &ingest_, journal_.get(), deps.clock),
+        followers_(&recaller_, &ingest_, journal_.get(), deps.executor, deps.clock),
         janitor_(deps.clock, [this] { Housekeep().IgnoreError(); }),
         settings_(std::move(settings)) {
     canary_.Tune(settings_->recall_canary_rate);

@@ -40,7 +40,8 @@ RecallFollow::RecallFollow(Followers* followers, std::shared_ptr<Space> space, c
       query_(query),
       cue_(std::move(cue)),
       filter_(query_.filter),
-      point_(after) {
+      point_(after),
+      matches_(followers->journal_, followers->executor_, followers->clock_, space_, &query_, cue_) {
   // Points into the caller's message.
   query_.embedding = {};
   MutexLock lock(followers_->mu_);
@@ -86,27 +87,26 @@ absl::StatusOr<bool> RecallFollow::Look(size_t most, FollowBatch& batch) {
   const IndexView view = index->Pin();
   const RecordStore& records = space_->records();
   if (!placed_) {
-    next_.store(OrdinalBehind(point_, records, view.visible), std::memory_order_relaxed);
+    compared_ = OrdinalBehind(point_, records, view.visible);
     placed_ = true;
   }
   std::vector<Ordinal> ordinals;
-  Ordinal next = next_.load(std::memory_order_relaxed);
-  const Ordinal end = next + std::min(view.visible - next, kMostRows);
-  for (; next < end && ordinals.size() < kMostCompared; ++next) {
-    if (!index->Live(next, view)) continue;
-    const std::string_view id = index->IdOf(next);
-    if (id != query_.id && filter_.Matches(records, next, id, now_us)) ordinals.push_back(next);
+  if (matches_.empty()) {
+    const Ordinal end = compared_ + std::min(view.visible - compared_, kMostRows);
+    for (; compared_ < end && ordinals.size() < kMostCompared; ++compared_) {
+      if (!index->Live(compared_, view)) continue;
+      const std::string_view id = index->IdOf(compared_);
+      if (id != query_.id && filter_.Matches(records, compared_, id, now_us)) ordinals.push_back(compared_);
+    }
   }
-  if (!ordinals.empty()) {
-    ENGRAM_ASSIGN_OR_RETURN(Recaller::WindowAnswer answer,
-                            followers_->recaller_->LookAt(space_, query_, cue_, ordinals, view, most));
-    if (answer.done < ordinals.size()) next = ordinals[answer.done];
-    batch.hits = std::move(answer.hits);
-    batch.unreadable = answer.unreadable;
-    batch.pin = std::move(answer.pin);
+  if (!ordinals.empty() || !matches_.empty()) {
+    ENGRAM_ASSIGN_OR_RETURN(FollowMatches::Taken taken, matches_.Take(ordinals, view, most));
+    batch.hits = std::move(taken.hits);
+    batch.unreadable = taken.unreadable;
+    batch.pin = std::move(taken.pin);
   }
-  MoveTo(next, view, applied);
-  return next == view.visible;
+  MoveTo(matches_.empty() ? compared_ : matches_.front(), view, applied);
+  return matches_.empty() && compared_ == view.visible;
 }
 
 void RecallFollow::MoveTo(Ordinal next, IndexView view, uint64_t applied) {

@@ -1,9 +1,9 @@
 // A recall that goes on: each observation recorded behind a point that passes the cue's threshold, in journal order.
 //
-// A follower holds nothing but its cue and the next ordinal of its space. Woken, it compares the rows between that and
-// what is visible by now, a window at a time; what it is asked for too slowly waits in the space itself. So it takes the
-// writers no memory and no time but a bell's, and it misses nothing: a version that is replaced, forgotten or expired before
-// the follower has come to it is left out, everything else is sent once.
+// A follower holds its cue, the next ordinal of its space, and of one window of rows which of them match. Woken, it
+// compares what is visible by now and was not before, each row once; what it is asked for too slowly waits in the space
+// itself. So it takes the writers no memory and no time but a bell's, and it misses nothing: a version that is replaced,
+// forgotten or expired before the follower has come to it is left out, everything else is sent once.
 //
 // Ordinals of a space are in the order of the journal: records are applied in it, live, replayed or loaded, and
 // rewriting leaves positions and places as they are. So a point in the journal is found again by bisection, also after a
@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/follow_matches.h"
 #include "core/ingest.h"
 #include "core/recaller.h"
 #include "core/row_filter.h"
@@ -35,7 +36,7 @@ struct FollowBatch {
   std::vector<ObservationHit> hits;
   // Everything before it has been looked at.
   FollowPoint point;
-  // Hits left out because the journal's record of them is damaged.
+  // Hits left out, before `point`, because the journal's record of them is damaged.
   uint64_t unreadable = 0;
   std::shared_ptr<const void> pin;
 };
@@ -71,14 +72,17 @@ class RecallFollow {
   FollowPoint point_;
   // The ordinal of point_ is known.
   bool placed_ = false;
-  // Atomic: moved by the follower, read at scrape.
+  // What of the rows up to here matches has been sent or waits.
+  Ordinal compared_ = 0;
+  FollowMatches matches_;
+  // The first that waits, or compared_. Atomic: moved by the follower, read at scrape.
   std::atomic<Ordinal> next_{0};
 };
 
 class Followers {
  public:
-  Followers(Recaller* recaller, Ingest* ingest, Journal* journal, Clock* clock)
-      : recaller_(recaller), ingest_(ingest), journal_(journal), clock_(clock) {}
+  Followers(Recaller* recaller, Ingest* ingest, Journal* journal, Executor* executor, Clock* clock)
+      : recaller_(recaller), ingest_(ingest), journal_(journal), executor_(executor), clock_(clock) {}
 
   // INVALID_ARGUMENT and NOT_FOUND as a recall's; OUT_OF_RANGE and FAILED_PRECONDITION for an `after` that is beyond the
   // journal or another one's; UNAVAILABLE while draining.
@@ -96,6 +100,7 @@ class Followers {
   Recaller* const recaller_;
   Ingest* const ingest_;
   Journal* const journal_;
+  Executor* const executor_;
   Clock* const clock_;
 
   mutable Mutex mu_;

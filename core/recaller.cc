@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 #include <utility>
 
+#include "core/answer_pin.h"
 #include "core/filter.h"
 #include "core/observation_check.h"
 #include "core/ranking.h"
-#include "core/stored_reads.h"
 
 namespace engram {
 namespace {
@@ -19,84 +18,6 @@ constexpr uint32_t kMostOversample = 64;
 constexpr uint32_t kUsualOversample = 3;
 // How often a read is repeated because what it found was replaced or forgotten, and rewritten away, under its hands.
 constexpr int kMostLooks = 3;
-
-// What an answer's views point into.
-struct Pin {
-  Pin(const Journal* journal, std::shared_ptr<Space> of, uint32_t dimension)
-      : space(std::move(of)), reads(journal, &space->records(), dimension) {}
-
-  std::shared_ptr<Space> space;
-  StoredReads reads;
-  std::deque<std::vector<float>> widened;
-
-  // In full precision, as it was given; NOT_FOUND and so on as below.
-  absl::StatusOr<std::span<const float>> VectorOf(Ordinal ordinal) {
-    const SpaceIndex& index = *space->index();
-    if (index.options().keep_rows) return index.KeptRow(ordinal);
-    ENGRAM_ASSIGN_OR_RETURN(const StoredObservation* const stored, reads.Get(ordinal));
-    const EmbeddingView embedding = stored->observation.embedding;
-    if (embedding.dimension != index.options().dimension) {
-      return absl::DataLossError(fmt::format("the journal's embedding of '{}' has {} dimensions, its space has {}",
-                                             index.IdOf(ordinal), embedding.dimension, index.options().dimension));
-    }
-    std::vector<float>& row = widened.emplace_back(embedding.dimension);
-    WidenVector(embedding, row);
-    return std::span<const float>(row);
-  }
-};
-
-uint32_t DimensionOf(const Space& space) {
-  const SpaceIndex* const index = space.index();
-  return index == nullptr ? 0 : index->options().dimension;
-}
-
-struct HitParts {
-  bool content = true;
-  bool tags = true;
-  bool embedding = true;
-};
-
-// A few ordinals, ascending.
-class ListedOrdinals final : public OrdinalSet {
- public:
-  explicit ListedOrdinals(std::span<const Ordinal> ordinals) : ordinals_(ordinals) {}
-
-  bool Matches(Ordinal ordinal) const override {
-    return std::binary_search(ordinals_.begin(), ordinals_.end(), ordinal);
-  }
-  size_t List(Ordinal from, Ordinal end, std::span<Ordinal> out) const override {
-    size_t listed = 0;
-    for (auto at = std::lower_bound(ordinals_.begin(), ordinals_.end(), from);
-         at != ordinals_.end() && *at < end && listed < out.size(); ++at) {
-      out[listed++] = *at;
-    }
-    return listed;
-  }
-  uint64_t estimate() const override { return ordinals_.size(); }
-
- private:
-  const std::span<const Ordinal> ordinals_;
-};
-
-// NOT_FOUND: it is not in the journal any more. Any other error: it cannot be read.
-absl::Status ReadHit(Pin& pin, Ordinal ordinal, HitParts parts, ObservationHit& hit) {
-  const Space& space = *pin.space;
-  const RecordStore& records = space.records();
-  hit.id = space.index()->IdOf(ordinal);
-  hit.observed_at_us = records.ObservedAt(ordinal);
-  hit.confidence = records.Confidence(ordinal);
-  hit.ttl_us = records.Ttl(ordinal);
-  if (parts.tags) hit.tags = records.Tags(ordinal);
-  if (parts.embedding) {
-    ENGRAM_ASSIGN_OR_RETURN(hit.embedding, pin.VectorOf(ordinal));
-  }
-  if (!parts.content) return absl::OkStatus();
-  hit.content = records.Content(ordinal);
-  if (!records.ContentElsewhere(ordinal)) return absl::OkStatus();
-  ENGRAM_ASSIGN_OR_RETURN(const StoredObservation* const stored, pin.reads.Get(ordinal));
-  hit.content = stored->observation.content;
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -194,7 +115,7 @@ absl::StatusOr<RecallAnswer> Recaller::Run(const std::shared_ptr<Space>& space, 
 
 absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space, const RecallQuery& query,
                                             RecallTimes& times, uint64_t* stale) {
-  const auto pin = std::make_shared<Pin>(journal_, space, DimensionOf(*space));
+  const auto pin = std::make_shared<AnswerPin>(journal_, space);
   RecallAnswer answer;
   answer.pin = pin;
   answer.exact = true;
@@ -238,7 +159,7 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   request.ef = std::max(query.ef != 0 ? query.ef : space->ef_search(), request.k);
   request.exact = query.exact;
   request.oversample = query.oversample == 0 ? kUsualOversample : query.oversample;
-  if (!index->options().keep_rows) request.source = &pin->reads;
+  if (!index->options().keep_rows) request.source = &pin->reads();
   request.min_similarity = query.min_similarity;
   request.clock = clock_;
   std::optional<Filter> filter;
@@ -262,14 +183,13 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   answer.tail_scanned = found.tail_scanned;
   answer.exact = found.exact;
   answer.live = index->live();
-  *stale = std::min(found.unreadable, pin->reads.gone());
+  *stale = std::min(found.unreadable, pin->reads().gone());
   answer.unreadable = found.unreadable - *stale;
-  const HitParts parts = {query.include_content, query.include_tags, query.include_embedding};
   for (const auto& [hit, score] : RankHits(query.ranking, found.hits, space->records(), self, query.k, now_us)) {
     ObservationHit& out = answer.hits.emplace_back();
     out.similarity = hit.similarity;
     out.score = score;
-    const absl::Status read = ReadHit(*pin, hit.ordinal, parts, out);
+    const absl::Status read = pin->Show(hit.ordinal, HitParts::Of(query), out);
     if (read.ok()) continue;
     answer.hits.pop_back();
     ++(absl::IsNotFound(read) ? *stale : answer.unreadable);
@@ -279,7 +199,7 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
 
 absl::StatusOr<GetAnswer> Recaller::Get(const std::shared_ptr<Space>& space, std::span<const std::string> ids) {
   ENGRAM_RETURN_IF_ERROR(CheckIds(ids.size()));
-  const auto pin = std::make_shared<Pin>(journal_, space, DimensionOf(*space));
+  const auto pin = std::make_shared<AnswerPin>(journal_, space);
   GetAnswer answer;
   answer.pin = pin;
   const SpaceIndex* const index = space->index();
@@ -293,7 +213,7 @@ absl::StatusOr<GetAnswer> Recaller::Get(const std::shared_ptr<Space>& space, std
         break;
       }
       ObservationHit hit;
-      const absl::Status read = ReadHit(*pin, *found, {}, hit);
+      const absl::Status read = pin->Show(*found, {}, hit);
       if (read.ok()) {
         answer.observations.push_back(std::move(hit));
         break;
@@ -322,71 +242,10 @@ absl::StatusOr<std::vector<float>> Recaller::CueOf(const std::shared_ptr<Space>&
   if (!found || space->records().ExpiresAt(*found) <= clock_->WallMicros()) {
     return absl::NotFoundError(fmt::format("there is no observation '{}' in space '{}'", query.id, space->name()));
   }
-  Pin pin(journal_, space, DimensionOf(*space));
+  AnswerPin pin(journal_, space);
   ENGRAM_ASSIGN_OR_RETURN(const std::span<const float> vector, pin.VectorOf(*found));
   cue.assign(vector.begin(), vector.end());
   return cue;
-}
-
-absl::StatusOr<Recaller::WindowAnswer> Recaller::LookAt(const std::shared_ptr<Space>& space, const RecallQuery& query,
-                                                        std::span<const float> cue, std::span<const Ordinal> ordinals,
-                                                        IndexView view, size_t most) {
-  absl::StatusOr<WindowAnswer> answer = absl::InternalError("the look did not run");
-  executor_->RunHigh([&] {
-    try {
-      answer = Compare(space, query, cue, ordinals, view, most);
-    } catch (const std::exception& error) {
-      answer = absl::ResourceExhaustedError(fmt::format("the recall could not go on: {}", error.what()));
-    }
-  });
-  return answer;
-}
-
-Recaller::WindowAnswer Recaller::Compare(const std::shared_ptr<Space>& space, const RecallQuery& query,
-                                         std::span<const float> cue, std::span<const Ordinal> ordinals, IndexView view,
-                                         size_t most) const {
-  constexpr size_t kMostBytes = size_t{1} << 20;
-  const ListedOrdinals set(ordinals);
-  SearchRequest request;
-  request.query = cue;
-  request.k = static_cast<uint32_t>(ordinals.size());
-  request.exact = true;
-  request.filter = &set;
-  request.min_similarity = query.min_similarity;
-  const auto pin = std::make_shared<Pin>(journal_, space, DimensionOf(*space));
-  if (!space->index()->options().keep_rows) request.source = &pin->reads;
-  SearchResult result = space->index()->Search(request, view);
-  std::vector<SearchHit>& found = result.hits;
-  std::sort(found.begin(), found.end(), [](const SearchHit& a, const SearchHit& b) { return a.ordinal < b.ordinal; });
-
-  WindowAnswer answer;
-  // What is not in the journal any more has died meanwhile, as others did before they were looked at.
-  answer.unreadable = result.unreadable - std::min(result.unreadable, pin->reads.gone());
-  answer.pin = pin;
-  answer.done = ordinals.size();
-  const RecordStore& records = space->records();
-  const HitParts parts = {query.include_content, query.include_tags, query.include_embedding};
-  const int64_t now_us = clock_->WallMicros();
-  size_t bytes = 0;
-  for (const SearchHit& hit : found) {
-    if (answer.hits.size() == most || bytes >= kMostBytes) {
-      answer.done = static_cast<size_t>(std::lower_bound(ordinals.begin(), ordinals.end(), hit.ordinal) - ordinals.begin());
-      break;
-    }
-    ObservationHit& out = answer.hits.emplace_back();
-    out.similarity = hit.similarity;
-    out.score = !query.ranking.enabled() ? hit.similarity
-                                         : RankingScore(query.ranking, hit.similarity, records.ObservedAt(hit.ordinal),
-                                                        records.Confidence(hit.ordinal), now_us);
-    const absl::Status read = ReadHit(*pin, hit.ordinal, parts, out);
-    if (read.ok()) {
-      bytes += out.content.size() + out.embedding.size_bytes();
-      continue;
-    }
-    answer.hits.pop_back();
-    if (!absl::IsNotFound(read)) ++answer.unreadable;
-  }
-  return answer;
 }
 
 }  // namespace engram

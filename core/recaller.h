@@ -34,29 +34,13 @@ class Recaller {
                                       const Settings& settings, MonotonicTime deadline);
   absl::StatusOr<GetAnswer> Get(const std::shared_ptr<Space>& space, std::span<const std::string> ids);
 
-  // --- for followers ---
-
-  // What the query looks for, checked as a recall's.
+  // What a follower's query looks for, checked as a recall's.
   absl::StatusOr<std::vector<float>> CueOf(const std::shared_ptr<Space>& space, const RecallQuery& query,
                                            const Settings& settings) const;
-  struct WindowAnswer {
-    std::vector<ObservationHit> hits;
-    uint64_t unreadable = 0;
-    // So many of the ordinals have been dealt with.
-    size_t done = 0;
-    std::shared_ptr<const void> pin;
-  };
-  // Those of `ordinals` (ascending, live in `view`) that pass the query's min_similarity, in their order: at most `most`,
-  // and not much more than a mebibyte of contents. RESOURCE_EXHAUSTED: memory is out.
-  absl::StatusOr<WindowAnswer> LookAt(const std::shared_ptr<Space>& space, const RecallQuery& query,
-                                      std::span<const float> cue, std::span<const Ordinal> ordinals, IndexView view,
-                                      size_t most);
 
   uint64_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
 
  private:
-  WindowAnswer Compare(const std::shared_ptr<Space>& space, const RecallQuery& query, std::span<const float> cue,
-                       std::span<const Ordinal> ordinals, IndexView view, size_t most) const;
   absl::Status Check(const Space& space, const RecallQuery& query, const Settings& settings) const;
   absl::Status AwaitToken(const Token& at_least, MonotonicTime deadline);
   absl::StatusOr<RecallAnswer> Run(const std::shared_ptr<Space>& space, const RecallQuery& query, RecallTimes& times);
