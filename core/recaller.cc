@@ -19,6 +19,19 @@ constexpr uint32_t kUsualOversample = 3;
 // How often a read is repeated because what it found was replaced or forgotten, and rewritten away, under its hands.
 constexpr int kMostLooks = 3;
 
+// The row of the observation that is recalled by.
+absl::StatusOr<Ordinal> RowOfCue(const Space& space, const std::string& id, IndexView view, int64_t now_us) {
+  const SpaceIndex* const index = space.index();
+  const std::optional<Ordinal> found = index == nullptr ? std::nullopt : index->Find(id, view);
+  if (found && space.records().ExpiresAt(*found) > now_us) return *found;
+  return absl::NotFoundError(fmt::format("there is no observation '{}' in space '{}'", id, space.name()));
+}
+
+absl::Status NeverThere(const Space& space, const std::string& id) {
+  return absl::AbortedError(fmt::format("observation '{}' of space '{}' changes faster than it can be read: {} looks",
+                                        id, space.name(), kMostLooks));
+}
+
 }  // namespace
 
 absl::Status Recaller::Check(const Space& space, const RecallQuery& query, const Settings& settings) const {
@@ -106,9 +119,9 @@ absl::StatusOr<RecallAnswer> Recaller::Run(const std::shared_ptr<Space>& space, 
   for (int look = 1;; ++look) {
     uint64_t stale = 0;
     absl::StatusOr<RecallAnswer> answer = Look(space, query, times, &stale);
-    if (!answer.ok() || stale == 0) return answer;
+    if (stale == 0) return answer;
     if (look < kMostLooks) continue;
-    answer->unreadable += stale;
+    if (answer.ok()) answer->unreadable += stale;
     return answer;
   }
 }
@@ -123,7 +136,7 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   answer.visible_through = {journal_->id(), ingest_->applied().through()};
   SpaceIndex* const index = space->index();
   if (index == nullptr) {
-    if (!query.id.empty()) return absl::NotFoundError(fmt::format("there is no observation '{}'", query.id));
+    if (!query.id.empty()) return RowOfCue(*space, query.id, {}, 0).status();
     return answer;
   }
   const int64_t now_us = clock_->WallMicros();
@@ -143,13 +156,12 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
     WidenVector(query.embedding, widened);
     request.query = widened;
   } else {
-    const std::optional<Ordinal> found = index->Find(query.id, view);
-    if (!found || space->records().ExpiresAt(*found) <= now_us) {
-      return absl::NotFoundError(fmt::format("there is no observation '{}' in space '{}'", query.id, space->name()));
-    }
-    self = *found;
+    ENGRAM_ASSIGN_OR_RETURN(self, RowOfCue(*space, query.id, view, now_us));
     const absl::StatusOr<std::span<const float>> vector = pin->VectorOf(self);
-    if (absl::IsNotFound(vector.status()) && ++*stale != 0) return answer;
+    if (absl::IsNotFound(vector.status())) {
+      ++*stale;
+      return NeverThere(*space, query.id);
+    }
     ENGRAM_RETURN_IF_ERROR(vector.status());
     request.query = *vector;
   }
@@ -237,15 +249,18 @@ absl::StatusOr<std::vector<float>> Recaller::CueOf(const std::shared_ptr<Space>&
     WidenVector(query.embedding, cue);
     return cue;
   }
-  const SpaceIndex* const index = space->index();
-  const std::optional<Ordinal> found = index == nullptr ? std::nullopt : index->Find(query.id, index->Pin());
-  if (!found || space->records().ExpiresAt(*found) <= clock_->WallMicros()) {
-    return absl::NotFoundError(fmt::format("there is no observation '{}' in space '{}'", query.id, space->name()));
+  for (int look = 1; look <= kMostLooks; ++look) {
+    const SpaceIndex* const index = space->index();
+    const IndexView view = index == nullptr ? IndexView{} : index->Pin();
+    ENGRAM_ASSIGN_OR_RETURN(const Ordinal row, RowOfCue(*space, query.id, view, clock_->WallMicros()));
+    AnswerPin pin(journal_, space);
+    const absl::StatusOr<std::span<const float>> vector = pin.VectorOf(row);
+    if (absl::IsNotFound(vector.status())) continue;
+    ENGRAM_RETURN_IF_ERROR(vector.status());
+    cue.assign(vector->begin(), vector->end());
+    return cue;
   }
-  AnswerPin pin(journal_, space);
-  ENGRAM_ASSIGN_OR_RETURN(const std::span<const float> vector, pin.VectorOf(*found));
-  cue.assign(vector.begin(), vector.end());
-  return cue;
+  return NeverThere(*space, query.id);
 }
 
 }  // namespace engram

@@ -44,7 +44,7 @@ class Recaller {
   absl::Status Check(const Space& space, const RecallQuery& query, const Settings& settings) const;
   absl::Status AwaitToken(const Token& at_least, MonotonicTime deadline);
   absl::StatusOr<RecallAnswer> Run(const std::shared_ptr<Space>& space, const RecallQuery& query, RecallTimes& times);
-  // `stale`: hits that died and left the journal before they were read.
+  // `stale`: hits, or the cue (ABORTED), that died and left the journal before they were read.
   absl::StatusOr<RecallAnswer> Look(const std::shared_ptr<Space>& space, const RecallQuery& query, RecallTimes& times,
                                     uint64_t* stale);
 

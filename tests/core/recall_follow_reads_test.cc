@@ -33,6 +33,12 @@ class RecallFollowReadsTest : public EngineFixture {
     query.min_similarity = least;
     return query;
   }
+  RecallQuery ById(const std::string& id) const {
+    RecallQuery query = Query(0.9f);
+    query.embedding = {};
+    query.id = id;
+    return query;
+  }
   std::unique_ptr<RecallFollow> MustFollow(const RecallQuery& query) {
     auto follow = engine().Follow(query, {.through = {77, 0}});
     EXPECT_TRUE(follow.ok()) << follow.status();
@@ -154,6 +160,33 @@ TEST_F(RecallFollowReadsTest, ADamagedOneThatIsForgottenBeforeItsTurnIsNotCounte
   const Drained drained = Drain(*follow, 1);
   EXPECT_THAT(drained.ids, ElementsAre("n1"));
   EXPECT_EQ(drained.unreadable, 0u);
+}
+
+// As when the cue's row is replaced, and rewritten away, between the look at the index and the read.
+TEST_F(RecallFollowReadsTest, ACueThatIsReplacedUnderTheReadIsLookedForAgain) {
+  std::atomic<bool> replace{false};
+  reads_->answer = [&](RecordAddress) {
+    if (!replace.exchange(false)) return absl::OkStatus();
+    MustObserve("s", {{"cue", {0, 1}}});
+    return absl::NotFoundError("rewritten away");
+  };
+  MustObserve("s", {{"cue", {1, 0}}, {"near the old", {1, 0.1f}}, {"near the new", {0.1f, 1}}});
+  replace = true;
+  const auto follow = engine().Follow(ById("cue"), {.through = {77, 0}});
+  ASSERT_TRUE(follow.ok()) << follow.status();
+  EXPECT_THAT(Drain(**follow, 10).ids, ElementsAre("near the new"));
+}
+
+TEST_F(RecallFollowReadsTest, ACueThatCannotBeCaughtIsAnErrorAndNoEmptyAnswer) {
+  std::atomic<bool> gone{false};
+  reads_->answer = [&](RecordAddress) { return gone ? absl::NotFoundError("rewritten away") : absl::OkStatus(); };
+  MustObserve("s", {{"cue", {1, 0}}, {"other", {1, 0.1f}}});
+  gone = true;
+  const auto answer = engine().Recall(ById("cue"), Soon());
+  EXPECT_EQ(answer.status().code(), absl::StatusCode::kAborted) << answer.status();
+  EXPECT_EQ(engine().Follow(ById("cue"), {.through = {77, 0}}).status().code(), absl::StatusCode::kAborted);
+  gone = false;
+  EXPECT_THAT(engine().Recall(ById("cue"), Soon())->hits, SizeIs(1));
 }
 
 }  // namespace

@@ -103,7 +103,8 @@ class MemoryServiceServicer(object):
         """The k most similar observations. NOT_FOUND: unknown space, or unknown id to recall by. INVALID_ARGUMENT: k, ef,
         vector or filter outside their ranges. RESOURCE_EXHAUSTED: too many recalls are waiting.
         DEADLINE_EXCEEDED: `at_least` was not reached; the message names how far it got. OUT_OF_RANGE: it is beyond the
-        journal's end. FAILED_PRECONDITION: it is another journal's.
+        journal's end. FAILED_PRECONDITION: it is another journal's. ABORTED: the observation to recall by was replaced under
+        each of several reads.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
