@@ -29,7 +29,12 @@ absl::StatusOr<FollowPoint> RecallStreamCall::SendSnapshot(const RecallQuery& qu
   size_t next = 0;
   do {
     v1::RecallStreamResponse response;
-    for (size_t i = 0; i < size && next < answer.hits.size(); ++i) Encode(answer.hits[next++], response.add_hits());
+    size_t bytes = 0;
+    for (size_t i = 0; i < size && bytes < kPieceBytes && next < answer.hits.size(); ++i) {
+      v1::Hit* const hit = response.add_hits();
+      Encode(answer.hits[next++], hit);
+      bytes += hit->ByteSizeLong();
+    }
     if (next == answer.hits.size()) {
       EncodeCoverage(answer, response.mutable_coverage());
       response.set_last(true);
