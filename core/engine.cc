@@ -27,6 +27,7 @@
 #include "core/stream_connection.h"
 #include "core/stream_state.h"
 #include "core/trace/tracer.h"
+#include "core/worker_utilization.h"
 
 namespace engram {
 namespace {
@@ -252,13 +253,7 @@ class EngineImpl final : public Engine {
   mutable Mutex mu_;
   std::shared_ptr<const Settings> settings_ ABSL_GUARDED_BY(mu_);
 
-  // Where a worker's busy time stood at the last scrape.
-  struct Scrape {
-    MonotonicTime at{};
-    std::vector<Duration> busy;
-  };
-  Mutex scrape_mu_;
-  Scrape scrape_ ABSL_GUARDED_BY(scrape_mu_);
+  WorkerUtilization utilization_;
 };
 
 absl::StatusOr<ObserveOutcome> EngineImpl::Observe(const std::string& space, ObservationBatch batch, Priority priority,
@@ -362,17 +357,7 @@ void EngineImpl::ReadGauges(const GaugeSink& sink) {
   sink(MetricId::kSpaces, "", 0, static_cast<double>(status.spaces));
   watermarks_.Tell(sink);
   followers_.Tell(sink);
-  {
-    const MonotonicTime now = clock_->Now();
-    MutexLock lock(scrape_mu_);
-    scrape_.busy.resize(busy.size());
-    const double elapsed = std::chrono::duration<double>(now - scrape_.at).count();
-    for (size_t i = 0; i < busy.size(); ++i) {
-      const double share = std::chrono::duration<double>(busy[i] - scrape_.busy[i]).count() / elapsed;
-      sink(MetricId::kWorkerUtilization, fmt::format("{}", i), 0, std::clamp(share * 100, 0.0, 100.0));
-    }
-    scrape_ = {now, std::move(busy)};
-  }
+  utilization_.Tell(sink, clock_->Now(), std::move(busy));
   const double level = static_cast<double>(status.pressure) - static_cast<double>(PressureLevel::kNormal);
   for (const auto& space : registry_.All()) {
     const SpaceInfo info = space->Info();
