@@ -79,7 +79,21 @@ void Linker::SubmitBits(const std::shared_ptr<Space>& space) noexcept {
 
 void Linker::SubmitTurn(const std::shared_ptr<Space>& space) {
   const WorkClass work_class = space->backlog().held() > 0 ? WorkClass::kNormal : WorkClass::kLow;
-  executor_->Submit(work_class, [this, space] { LinkSome(space); });
+  try {
+    executor_->Submit(work_class, [this, space] { LinkSome(space); });
+  } catch (const std::bad_alloc&) {
+    GiveUp(*space, /*stalled=*/true);
+  }
+}
+
+// Out of memory, and trying again at once would only spin: the next commit does, or the janitor.
+void Linker::GiveUp(Space& space, bool stalled) {
+  if (stalled) {
+    if (!space.linking_hindered()) space.series().Add(MetricId::kLinkStalls);
+    space.NoteLinkingStalled(true);
+  }
+  Release(space);
+  on_linked_(space, {});
 }
 
 void Linker::LinkSome(const std::shared_ptr<Space>& space) {
@@ -118,16 +132,8 @@ void Linker::LinkSome(const std::shared_ptr<Space>& space) {
   }
   // Bits and rebuilds do not make up for a backlog that stays.
   const bool stalled = backlog && linked == 0;
-  if (stalled || (waiting && !moved)) {
-    // Out of memory, and trying again at once would only spin: the next commit does, or the janitor. A rebuild that finds
-    // no room holds up nobody.
-    if (stalled) {
-      if (!space->linking_hindered()) space->series().Add(MetricId::kLinkStalls);
-      space->NoteLinkingStalled(true);
-    }
-    Release(*space);
-    return on_linked_(*space, {});
-  }
+  // A rebuild that finds no room holds up nobody.
+  if (stalled || (waiting && !moved)) return GiveUp(*space, stalled);
   space->NoteLinkingStalled(false);
   space->series().Add(MetricId::kLinked, linked);
   on_linked_(*space, done);

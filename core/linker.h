@@ -63,7 +63,9 @@ class Linker {
  private:
   bool Due(const Space& space) const;
   void LinkSome(const std::shared_ptr<Space>& space);
+  // Gives up when there is no memory for it.
   void SubmitTurn(const std::shared_ptr<Space>& space);
+  void GiveUp(Space& space, bool stalled);
   void SubmitBits(const std::shared_ptr<Space>& space) noexcept;
   void Release(Space& space);
   // Has another thread take part in the turn that is about to begin, where it would hold up nobody.

@@ -59,6 +59,16 @@ void RecallCanary::Consider(const std::shared_ptr<Space>& space, const FilterSpe
     if (busy_ || clock_->Now() < rests_until_) return;
     busy_ = true;
   }
+  try {
+    Submit(space, filter, due, request, view, found);
+  } catch (const std::exception&) {
+    // Memory is out: no check, but the recall has its answer, and the next one may be checked.
+    Ended(clock_->Now());
+  }
+}
+
+void RecallCanary::Submit(const std::shared_ptr<Space>& space, const FilterSpec& filter, std::optional<int64_t> due,
+                          const SearchRequest& request, IndexView view, const SearchResult& found) {
   auto check = std::make_shared<Check>();
   check->space = space;
   check->filter = filter;

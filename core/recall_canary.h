@@ -39,6 +39,8 @@ class RecallCanary {
   struct Check;
 
   bool Sampled();
+  void Submit(const std::shared_ptr<Space>& space, const FilterSpec& filter, std::optional<int64_t> due,
+              const SearchRequest& request, IndexView view, const SearchResult& found);
   void Run(const Check& check);
   void Ended(MonotonicTime begin) ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
+#include <new>
 
 #include "core/base/check.h"
 #include "core/stream_state.h"
@@ -133,17 +135,27 @@ void Space::NoteExpiry(Ordinal ordinal) {
 bool Space::ExpireDue(int64_t now_us) {
   if (!HasExpired(now_us) || this->index() == nullptr) return true;
   if (!apply_mu_.try_lock()) return false;
-  SpaceIndex& index = *this->index();
-  while (!expiries_.empty() && expiries_.top().first <= now_us) {
-    const auto [at, ordinal] = expiries_.top();
-    expiries_.pop();
-    // The ordinal may never have become visible, or belong to another observation now, if its batch failed.
-    if (ordinal >= index.size() || records_.ExpiresAt(ordinal) > now_us) continue;
-    if (index.ForgetOrdinal(ordinal)) expired_.push_back(ordinal);
+  const MutexLock lock(apply_mu_, std::adopt_lock);
+  try {
+    while (!expiries_.empty() && expiries_.top().first <= now_us) {
+      HideExpired(expiries_.top().second, now_us);
+      expiries_.pop();
+    }
+  } catch (const std::bad_alloc&) {
+    // What is left is as due as before.
+    return false;
   }
   next_expiry_us_.store(expiries_.empty() ? RecordStore::kForEver : expiries_.top().first, std::memory_order_release);
-  apply_mu_.unlock();
   return true;
+}
+
+void Space::HideExpired(Ordinal ordinal, int64_t now_us) {
+  SpaceIndex& index = *this->index();
+  // The ordinal may never have become visible, or belong to another observation now, if its batch failed.
+  if (ordinal >= index.size() || records_.ExpiresAt(ordinal) > now_us || !index.Live(ordinal, index.Pin())) return;
+  // First, for it may throw: what is hidden is told to the log.
+  expired_.push_back(ordinal);
+  index.ForgetOrdinal(ordinal);
 }
 
 std::vector<Tombstone> Space::Expired(size_t most) const {

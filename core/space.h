@@ -72,7 +72,8 @@ class Space final : public SpaceQueue {
   // The last record applied.
   uint64_t applied_position() const ABSL_LOCKS_EXCLUDED(apply_mu_);
 
-  // Hides what has outlived its ttl. False when a writer is at it just now: some of it may still be there.
+  // Hides what has outlived its ttl. False when a writer is at it just now, or memory is out: some of it may still be
+  // there.
   bool ExpireDue(int64_t now_us) ABSL_LOCKS_EXCLUDED(apply_mu_);
   // Up to `most` of what was hidden and is not in the journal as forgotten, oldest first; and that so many of these are now.
   std::vector<Tombstone> Expired(size_t most) const ABSL_LOCKS_EXCLUDED(apply_mu_);
@@ -168,6 +169,8 @@ class Space final : public SpaceQueue {
  private:
   uint64_t ResidentBytes() const;
   void NoteExpiry(Ordinal ordinal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mu_);
+  // Nothing has changed when it throws.
+  void HideExpired(Ordinal ordinal, int64_t now_us) ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mu_);
   // False when the record at `position` was applied before.
   bool Advance(uint64_t position) ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mu_);
 

@@ -70,8 +70,8 @@ class Runners {
       arena_.enqueue([this]() noexcept { Run(); });
     } catch (...) {
       MutexLock lock(mu_);
-      // Another thread takes the task, or one that is started for the next; else it is the caller's again.
-      if (--running_ != 0 || tasks_.size() > 1) return;
+      // Another thread takes the task or has taken it, or one that is started for the next; else it is the caller's again.
+      if (--running_ != 0 || tasks_.size() != 1) return;
       tasks_.pop_front();
       throw;
     }
@@ -141,20 +141,11 @@ class TbbExecutor final : public Executor {
       MutexLock lock(mu_);
       ++pending_;
     }
-    // oneTBB keeps the functor const and ends the process when a body throws.
-    auto counted = [this, task = std::move(task)]() noexcept {
-      task();
-      const_cast<Task&>(task) = nullptr;  // What it holds is let go before it counts as done.
-      MutexLock lock(mu_);
-      if (--pending_ == 0) idle_.NotifyAll();
-    };
-    switch (work_class) {
-      case WorkClass::kHigh:
-        return high_.enqueue(std::move(counted));
-      case WorkClass::kNormal:
-        return runners_->Submit(std::move(counted));
-      case WorkClass::kLow:
-        return low_.Submit(work_class, std::move(counted));
+    try {
+      Start(work_class, std::move(task));
+    } catch (...) {
+      Ended();
+      throw;
     }
   }
 
@@ -185,6 +176,28 @@ class TbbExecutor final : public Executor {
   static constexpr int kNormalNiceness = 5;
   // For submitted high tasks: into slots kept for callers no worker of oneTBB goes.
   static constexpr int kHighSlots = 1;
+
+  void Start(WorkClass work_class, Task task) {
+    // oneTBB keeps the functor const and ends the process when a body throws.
+    auto counted = [this, task = std::move(task)]() noexcept {
+      task();
+      const_cast<Task&>(task) = nullptr;  // What it holds is let go before it counts as done.
+      Ended();
+    };
+    switch (work_class) {
+      case WorkClass::kHigh:
+        return high_.enqueue(std::move(counted));
+      case WorkClass::kNormal:
+        return runners_->Submit(std::move(counted));
+      case WorkClass::kLow:
+        return low_.Submit(work_class, std::move(counted));
+    }
+  }
+
+  void Ended() ABSL_LOCKS_EXCLUDED(mu_) {
+    MutexLock lock(mu_);
+    if (--pending_ == 0) idle_.NotifyAll();
+  }
 
   static int CallerSlots(unsigned slots) { return std::max(static_cast<int>(slots), EffectiveCpus()); }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <new>
 #include <random>
 #include <string>
 #include <utility>
@@ -18,7 +19,10 @@ namespace {
 // Keeps what is submitted, by class, until the test runs it.
 class KeptTasks final : public Executor {
  public:
-  void Submit(WorkClass work_class, Task task) override { tasks[static_cast<size_t>(work_class)].push_back(std::move(task)); }
+  void Submit(WorkClass work_class, Task task) override {
+    if (out_of_memory) throw std::bad_alloc();
+    tasks[static_cast<size_t>(work_class)].push_back(std::move(task));
+  }
   void RunHigh(const Task& task) override { task(); }
   void AwaitIdle() override {}
 
@@ -28,6 +32,8 @@ class KeptTasks final : public Executor {
     Of(work_class).erase(Of(work_class).begin());
     task();
   }
+
+  bool out_of_memory = false;
 
  private:
   std::vector<Task> tasks[3];
@@ -142,6 +148,23 @@ TEST_F(LinkerTest, AGraphIsLinkedWhateverTheWritersDo) {
   EXPECT_FALSE(executor_.Of(WorkClass::kLow).empty());
   linker_.Stop();
   while (!executor_.Of(WorkClass::kLow).empty()) executor_.RunOne(WorkClass::kLow);
+}
+
+TEST_F(LinkerTest, ATurnThatCannotBeSubmittedIsTheNextOnesWhoAsks) {
+  const auto space = MakeSpace(2000, "s", 0);
+  linker_.Schedule(space);
+  executor_.out_of_memory = true;
+  executor_.RunOne(WorkClass::kLow);
+  const uint64_t linked = space->index()->linked();
+  EXPECT_GT(linked, 0u);
+  EXPECT_LT(linked, 2000u);
+  EXPECT_TRUE(space->linking_hindered()) << "its writers do not wait for what nobody links";
+  EXPECT_EQ(space->series().Count(MetricId::kLinkStalls), 1u);
+  executor_.out_of_memory = false;
+  linker_.Schedule(space);
+  while (!executor_.Of(WorkClass::kLow).empty()) executor_.RunOne(WorkClass::kLow);
+  EXPECT_EQ(space->index()->linked(), 2000u);
+  EXPECT_FALSE(space->linking_hindered());
 }
 
 TEST_F(LinkerTest, AShortTailNeedsNone) {
