@@ -33,6 +33,7 @@ void AddBars(const Scenario& scenario, const LoadOutcome& outcome, Report& repor
   must("nothing left behind", outcome.left_behind.empty());
   none("answers that contradict earlier ones", outcome.contradictions);
   none("durable and not found by id", outcome.not_found);
+  none("recalls answered wrongly", outcome.wrong);
   none("refused for good", outcome.refused);
   none("errors that are not graceful", outcome.ungraceful);
   if (scenario.pass.may_fall_behind) {
@@ -94,6 +95,10 @@ void ReportOutcome(const Scenario& scenario, const LoadOutcome& outcome, Report&
                           outcome.connections, static_cast<double>(outcome.peak_bytes) / 1048576));
   report.Line(fmt::format("{} promised, {} read back as they were sent", Grouped(static_cast<double>(verdict.promised)),
                           Grouped(static_cast<double>(verdict.found))));
+  if (outcome.recalls_due > 0) {
+    report.Line(fmt::format("{} of {} recalls answered, {} of them wrong", outcome.recalls_answered, outcome.recalls_due,
+                            outcome.wrong));
+  }
   std::vector<std::vector<std::string>> rows = {{"ms from due", "p50", "p90", "p99", "p99.9", "max"}};
   const auto row = [&](const char* name, const Histogram& histogram) {
     if (histogram.count() == 0) return;
@@ -104,7 +109,8 @@ void ReportOutcome(const Scenario& scenario, const LoadOutcome& outcome, Report&
   row("recall", outcome.recall);
   report.Table(rows);
   for (const auto& [code, count] : outcome.ended) report.Line(fmt::format("{} calls ended {}", count, CodeName(code)));
-  for (const std::string& fault : {outcome.death, outcome.unverified, outcome.left_behind, verdict.first_fault, outcome.first_contradiction, outcome.first_refusal}) {
+  for (const std::string& fault : {outcome.death, outcome.unverified, outcome.left_behind, verdict.first_fault,
+                                   outcome.first_wrong, outcome.first_contradiction, outcome.first_refusal}) {
     if (!fault.empty()) report.Line(fault);
   }
 
@@ -130,6 +136,8 @@ void ReportOutcome(const Scenario& scenario, const LoadOutcome& outcome, Report&
   report.Put("recalls/answered", outcome.recalls_answered);
   if (outcome.recalls_due > 0) report.Put("recalls/answered_share", AnsweredShare(outcome));
   report.Put("recalls/not_found", outcome.not_found);
+  report.Put("recalls/wrong", outcome.wrong);
+  if (!outcome.first_wrong.empty()) report.Put("recalls/first_wrong", outcome.first_wrong);
   report.Put("recovered_seconds", outcome.recovered_seconds);
   report.Put("peak_resident_bytes", outcome.peak_bytes);
   report.Put("connections", outcome.connections);

@@ -83,8 +83,13 @@ class Run {
     ENGRAM_RETURN_IF_ERROR(Open());
     began_ = NowNanos() + kHeadStart;
     MakeStreams();
-    RecallLoad recalls(target_->address(), scenario_.recalls, options_.seed, began_, shape_.seconds(), &streams_,
-                       &made_, scenario_.load.users > 0);
+    RecallLoad recalls({.address = target_->address(),
+                        .recalls = scenario_.recalls,
+                        .seed = options_.seed,
+                        .began = began_,
+                        .seconds = shape_.seconds(),
+                        .users = scenario_.load.users > 0},
+                       &streams_, &made_);
     for (const auto& stream : streams_) stream->Start();
     recalls.Start();
     Sampler sampler(target_.get(), &streams_);
@@ -275,6 +280,8 @@ class Run {
     outcome_.recalls_due = recalls.due();
     outcome_.recalls_answered = recalls.answered();
     outcome_.not_found = recalls.not_found();
+    outcome_.wrong = recalls.wrong();
+    outcome_.first_wrong = recalls.first_wrong();
     for (const auto& [code, count] : recalls.ended_by_code()) outcome_.ended[code] += count;
     for (const auto& [code, count] : outcome_.ended) outcome_.ungraceful += IsGraceful(code) ? 0 : count;
     outcome_.peak_bytes = sampler.peak_bytes();

@@ -43,6 +43,7 @@ struct LoadOutcome {
   uint64_t recalls_due = 0;
   uint64_t recalls_answered = 0;
   uint64_t not_found = 0;  // Recalls by the id of something durable.
+  uint64_t wrong = 0;      // Recalls answered with what cannot be right (loadtest/recall_check.h).
   // Of streams and recalls, by code; the graceful ones are among them.
   std::map<int, uint64_t> ended;
   uint64_t ungraceful = 0;
@@ -52,6 +53,7 @@ struct LoadOutcome {
   uint64_t contradictions = 0;
   std::string first_contradiction;
   std::string first_refusal;
+  std::string first_wrong;
   LedgerVerdict verdict;
   // How the daemon ended by itself; empty: it did not.
   std::string death;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "loadtest/clustered_matrix.h"
 
 namespace engram {
@@ -26,6 +28,17 @@ std::string MadeObservations::IdOf(uint32_t stream, uint64_t sequence) {
   return fmt::format("{}-{:08}", stream, sequence);
 }
 
+std::optional<MadeObservations::Place> MadeObservations::PlaceOf(std::string_view id) {
+  Place place;
+  const char* const end = id.data() + id.size();
+  const auto stream = std::from_chars(id.data(), end, place.stream);
+  if (stream.ec != std::errc() || stream.ptr == end || *stream.ptr != '-') return std::nullopt;
+  const auto sequence = std::from_chars(stream.ptr + 1, end, place.sequence);
+  // Written in one way only: "0-5" is nobody's.
+  if (sequence.ec != std::errc() || IdOf(place.stream, place.sequence) != id) return std::nullopt;
+  return place;
+}
+
 std::string MadeObservations::UserOf(uint32_t stream, uint64_t sequence) const {
   return fmt::format("u{}", NumberOf(stream, sequence) % users_);
 }
@@ -38,12 +51,16 @@ void MadeObservations::MakeVector(uint32_t stream, uint64_t sequence, std::strin
   bytes->append(reinterpret_cast<const char*>(row.data()), by * sizeof(float));
 }
 
+std::string MadeObservations::ContentOf(uint32_t stream, uint64_t sequence) const {
+  std::string content = fmt::format("{:016x} of {}-{} ", NumberOf(stream, sequence), stream, sequence);
+  content.resize(content_bytes_, static_cast<char>('a' + sequence % 26));
+  return content;
+}
+
 void MadeObservations::Make(uint32_t stream, uint64_t sequence, v1::Observation* out) const {
   out->set_id(IdOf(stream, sequence));
   MakeVector(stream, sequence, out->mutable_embedding_f32());
-  std::string* const content = out->mutable_content();
-  *content = fmt::format("{:016x} of {}-{} ", NumberOf(stream, sequence), stream, sequence);
-  content->resize(content_bytes_, static_cast<char>('a' + sequence % 26));
+  out->set_content(ContentOf(stream, sequence));
   if (users_ > 0) (*out->mutable_tags())["user"] = UserOf(stream, sequence);
 }
 

@@ -6,7 +6,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "engram/v1/memory_service.pb.h"
 #include "loadtest/dataset.h"
@@ -25,9 +27,16 @@ class MadeObservations {
  public:
   MadeObservations(uint64_t seed, uint32_t dimension, uint32_t content_bytes, uint32_t users);
 
+  struct Place {
+    uint32_t stream = 0;
+    uint64_t sequence = 0;
+  };
   static std::string IdOf(uint32_t stream, uint64_t sequence);
+  // And back; nullopt of any text that IdOf does not make.
+  static std::optional<Place> PlaceOf(std::string_view id);
   void Make(uint32_t stream, uint64_t sequence, v1::Observation* out) const;
-  // The vector alone.
+  // Parts of it alone.
+  std::string ContentOf(uint32_t stream, uint64_t sequence) const;
   void MakeVector(uint32_t stream, uint64_t sequence, std::string* bytes) const;
   std::string UserOf(uint32_t stream, uint64_t sequence) const;
   // What `found` differs in from the one that was sent; empty: nothing.

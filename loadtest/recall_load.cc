@@ -13,23 +13,27 @@ namespace {
 constexpr std::chrono::seconds kPatience{5};
 constexpr int64_t kLookUp = 20'000'000;
 
+std::vector<LedgerStreamRef> LedgersOf(const std::vector<std::unique_ptr<LoadStream>>& streams) {
+  std::vector<LedgerStreamRef> ledgers;
+  for (const auto& stream : streams) {
+    ledgers.push_back({.space = stream->plan().space, .number = stream->plan().number, .ledger = &stream->ledger()});
+  }
+  return ledgers;
+}
+
 }  // namespace
 
-RecallLoad::RecallLoad(const std::string& address, const Scenario::Recalls& plan, uint64_t seed, int64_t began,
-                       double seconds, const std::vector<std::unique_ptr<LoadStream>>* streams,
-                       const MadeObservations* made, bool users)
-    : plan_(plan),
-      seed_(seed),
-      began_(began),
-      count_(static_cast<uint64_t>(plan.per_second * seconds)),
+RecallLoad::RecallLoad(Plan plan, const std::vector<std::unique_ptr<LoadStream>>* streams, const MadeObservations* made)
+    : plan_(std::move(plan)),
+      count_(static_cast<uint64_t>(plan_.recalls.per_second * plan_.seconds)),
       streams_(streams),
       made_(made),
-      users_(users),
-      stub_(v1::MemoryService::NewStub(ConnectTo(address))) {}
+      check_(made, LedgersOf(*streams)),
+      stub_(v1::MemoryService::NewStub(ConnectTo(plan_.address))) {}
 
 void RecallLoad::Start() {
   if (count_ == 0) return;
-  for (uint32_t i = 0; i < plan_.callers; ++i) {
+  for (uint32_t i = 0; i < plan_.recalls.callers; ++i) {
     callers_.push_back(std::make_unique<Caller>());
     Caller& caller = *callers_.back();
     caller.thread = std::jthread([this, &caller](const std::stop_token& stop) { Run(caller, stop); });
@@ -37,7 +41,7 @@ void RecallLoad::Start() {
 }
 
 int64_t RecallLoad::DueAt(uint64_t number) const {
-  return began_ + static_cast<int64_t>(static_cast<double>(number + 1) / plan_.per_second * kNanosPerSecond);
+  return plan_.began + static_cast<int64_t>(static_cast<double>(number + 1) / plan_.recalls.per_second * kNanosPerSecond);
 }
 
 void RecallLoad::Finish() {
@@ -51,6 +55,8 @@ void RecallLoad::Finish() {
     for (const auto& [code, count] : caller->ended) ended_[code] += count;
     answered_ += caller->answered;
     not_found_ += caller->not_found;
+    wrong_ += caller->wrong;
+    if (first_wrong_.empty()) first_wrong_ = caller->first_wrong;
     if (caller->unsent && *caller->unsent < due_) latency_.Record(now - DueAt(*caller->unsent));
   }
   callers_.clear();
@@ -58,36 +64,38 @@ void RecallLoad::Finish() {
   for (uint64_t number = next_.load(); number < due_; ++number) latency_.Record(now - DueAt(number));
 }
 
-v1::RecallRequest RecallLoad::Request(uint64_t number) const {
-  const uint64_t draw = MixNumbers(seed_, number);
+RecallLoad::Asked RecallLoad::Ask(uint64_t number) const {
+  const Scenario::Recalls& recalls = plan_.recalls;
+  const uint64_t draw = MixNumbers(plan_.seed, number);
   // The streams' shares are the spaces': a busy space is also recalled from more often.
   double left = static_cast<double>(draw >> 11) / static_cast<double>(uint64_t{1} << 53);
   size_t at = 0;
   while (at + 1 < streams_->size() && left >= (*streams_)[at]->plan().share) left -= (*streams_)[at++]->plan().share;
   const LoadStream& stream = *(*streams_)[at];
-  const uint32_t of = stream.plan().number;
   const uint64_t durable = stream.durable();
-  const uint64_t sequence = 1 + MixNumbers(draw, 1) % std::max<uint64_t>(durable, 1);
+  Asked asked{.like = {stream.plan().number, 1 + MixNumbers(draw, 1) % std::max<uint64_t>(durable, 1)}};
+  const auto& [of, sequence] = asked.like;
 
-  v1::RecallRequest request;
+  v1::RecallRequest& request = asked.request;
   request.set_space(stream.plan().space);
-  request.set_k(plan_.k);
+  request.set_k(recalls.k);
   request.set_include_content(true);
   uint64_t kind = MixNumbers(draw, 2) %
-                  std::max<uint64_t>(1, plan_.by_vector + plan_.by_id + plan_.exact + plan_.by_user);
-  if (kind < plan_.by_id && durable > 0) {
+                  std::max<uint64_t>(1, recalls.by_vector + recalls.by_id + recalls.exact + recalls.by_user);
+  if (kind < recalls.by_id && durable > 0) {
     request.set_id(MadeObservations::IdOf(of, sequence));
-    return request;
+    return asked;
   }
   made_->MakeVector(of, sequence, request.mutable_embedding_f32());
-  if (kind < plan_.by_id) return request;
-  kind -= plan_.by_id;
-  if (kind < plan_.exact) {
+  if (kind < recalls.by_id) return asked;
+  kind -= recalls.by_id;
+  if (kind < recalls.exact) {
     request.set_exact(true);
-  } else if (kind - plan_.exact < plan_.by_user && users_) {
+  } else if (kind - recalls.exact < recalls.by_user && plan_.users) {
     (*request.mutable_filter()->mutable_all_tags())["user"] = made_->UserOf(of, sequence);
+    request.set_include_tags(true);
   }
-  return request;
+  return asked;
 }
 
 void RecallLoad::Run(Caller& caller, const std::stop_token& stop) {
@@ -102,7 +110,8 @@ void RecallLoad::Run(Caller& caller, const std::stop_token& stop) {
       caller.unsent = number;
       return;
     }
-    const v1::RecallRequest request = Request(number);
+    const auto [request, like] = Ask(number);
+    const uint32_t least_hits = check_.LeastHits(request, like);
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kPatience);
     context.set_wait_for_ready(true);
@@ -117,6 +126,10 @@ void RecallLoad::Run(Caller& caller, const std::stop_token& stop) {
       ++caller.ended[code];
     }
     if (answered || code == grpc::StatusCode::DEADLINE_EXCEEDED) caller.latency.Record(NowNanos() - due);
+    // Behind the reading of the time: how long the check takes is no latency.
+    if (code != grpc::StatusCode::OK) continue;
+    std::string fault = check_.FaultOf(request, least_hits, response);
+    if (!fault.empty() && caller.wrong++ == 0) caller.first_wrong = std::move(fault);
   }
 }
 

@@ -1,4 +1,4 @@
-// Recalls offered at fixed instants, of several kinds, into the spaces of a load.
+// Recalls offered at fixed instants, of several kinds, into the spaces of a load; each answer is checked.
 //
 // Threads:   Start, Finish and the destructor on one; its callers are threads of its own.
 // Ownership: streams, shape and made observations outlive it. Blocking: Finish until calls under way are answered.
@@ -18,14 +18,25 @@
 #include "engram/v1/memory_service.grpc.pb.h"
 #include "loadtest/histogram.h"
 #include "loadtest/load_stream.h"
+#include "loadtest/recall_check.h"
 #include "loadtest/scenario.h"
 
 namespace engram {
 
 class RecallLoad {
  public:
-  RecallLoad(const std::string& address, const Scenario::Recalls& plan, uint64_t seed, int64_t began, double seconds,
-             const std::vector<std::unique_ptr<LoadStream>>* streams, const MadeObservations* made, bool users);
+  struct Plan {
+    std::string address;
+    Scenario::Recalls recalls;
+    uint64_t seed = 1;
+    // The instant (NowNanos) that the load begins at, and how long it lasts.
+    int64_t began = 0;
+    double seconds = 0;
+    // Observations carry the tag `user`.
+    bool users = false;
+  };
+
+  RecallLoad(Plan plan, const std::vector<std::unique_ptr<LoadStream>>* streams, const MadeObservations* made);
   ~RecallLoad() { Finish(); }
 
   void Start();
@@ -40,6 +51,9 @@ class RecallLoad {
   uint64_t answered() const { return answered_; }
   // By id of something durable, and it was not found: answered, and wrong.
   uint64_t not_found() const { return not_found_; }
+  // Answered with hits that cannot be right, or without those that must be there (loadtest/recall_check.h).
+  uint64_t wrong() const { return wrong_; }
+  const std::string& first_wrong() const { return first_wrong_; }
 
  private:
   struct Caller {
@@ -47,21 +61,25 @@ class RecallLoad {
     std::map<int, uint64_t> ended;
     uint64_t answered = 0;
     uint64_t not_found = 0;
+    uint64_t wrong = 0;
+    std::string first_wrong;
     std::optional<uint64_t> unsent;  // Taken, and not sent before the end.
     std::jthread thread;
   };
 
   void Run(Caller& caller, const std::stop_token& stop);
-  v1::RecallRequest Request(uint64_t number) const;
+  struct Asked {
+    v1::RecallRequest request;
+    MadeObservations::Place like;  // Whose vector, id or tag it asks with.
+  };
+  Asked Ask(uint64_t number) const;
   int64_t DueAt(uint64_t number) const;
 
-  const Scenario::Recalls plan_;
-  const uint64_t seed_;
-  const int64_t began_;
+  const Plan plan_;
   const uint64_t count_;
   const std::vector<std::unique_ptr<LoadStream>>* const streams_;
   const MadeObservations* const made_;
-  const bool users_;
+  const RecallCheck check_;
   const std::unique_ptr<v1::MemoryService::Stub> stub_;
   std::atomic<uint64_t> next_{0};  // Relaxed: each number is taken once.
 
@@ -72,6 +90,8 @@ class RecallLoad {
   uint64_t due_ = 0;
   uint64_t answered_ = 0;
   uint64_t not_found_ = 0;
+  uint64_t wrong_ = 0;
+  std::string first_wrong_;
 };
 
 }  // namespace engram

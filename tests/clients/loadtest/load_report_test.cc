@@ -46,6 +46,10 @@ TEST(LoadBars, ARecallThatIsNotAnsweredMissesOneUnlessTheScenarioAllowsIt) {
   }));
 }
 
+TEST(LoadBars, ARecallThatIsAnsweredWronglyMissesOne) {
+  EXPECT_FALSE(Passes([](Scenario&, LoadOutcome& outcome) { outcome.wrong = 1; }));
+}
+
 TEST(LoadBars, OfALoadThatMayFallBehindSomethingHasToBeDurable) {
   const auto behind = [](uint64_t durable) {
     return [durable](Scenario& scenario, LoadOutcome& outcome) {

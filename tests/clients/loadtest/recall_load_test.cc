@@ -1,4 +1,4 @@
-// Who was answered and who was not, against a daemon that is made up and refuses on request.
+// Who was answered and who was not, and what with, against a daemon that is made up and refuses on request.
 #include "loadtest/recall_load.h"
 
 #include <grpcpp/server_builder.h>
@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 
 #include "loadtest/pacing.h"
 
@@ -25,9 +26,13 @@ class Refuser final : public v1::MemoryService::Service {
     for (uint64_t seen = calls_.load(); seen < calls; seen = calls_.load()) calls_.wait(seen);
   }
 
-  grpc::Status Recall(grpc::ServerContext*, const v1::RecallRequest*, v1::RecallResponse*) override {
+  // Of each answer.
+  std::string hit;
+
+  grpc::Status Recall(grpc::ServerContext*, const v1::RecallRequest*, v1::RecallResponse* response) override {
     const uint64_t number = calls_.fetch_add(1);
     calls_.notify_all();
+    if (!hit.empty()) response->add_hits()->set_id(hit);
     return number % 2 == 0 ? grpc::Status::OK : grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "no slot");
   }
 
@@ -45,8 +50,11 @@ class RecallLoadTest : public ::testing::Test {
   }
   // Ten recalls, one a second, from `began` on.
   std::unique_ptr<RecallLoad> Ten(int64_t began) {
-    return std::make_unique<RecallLoad>(refuser_.address(), Scenario::Recalls{.per_second = 1, .callers = 1}, 1, began, 10,
-                                        &streams_, &made_, false);
+    return std::make_unique<RecallLoad>(RecallLoad::Plan{.address = refuser_.address(),
+                                                         .recalls = {.per_second = 1, .callers = 1},
+                                                         .began = began,
+                                                         .seconds = 10},
+                                        &streams_, &made_);
   }
 
   Refuser refuser_;
@@ -64,6 +72,17 @@ TEST_F(RecallLoadTest, ARefusalIsNoAnswerAndNoLatency) {
   EXPECT_EQ(load->answered(), 5u);
   EXPECT_EQ(load->latency().count(), 5u);
   EXPECT_EQ(load->ended_by_code().at(grpc::StatusCode::RESOURCE_EXHAUSTED), 5u);
+}
+
+TEST_F(RecallLoadTest, AnAnswerWithWhatWasNeverSentIsAnsweredAndWrong) {
+  refuser_.hit = MadeObservations::IdOf(0, 1);
+  const auto load = Ten(NowNanos() - 20 * kNanosPerSecond);
+  load->Start();
+  refuser_.Await(10);
+  load->Finish();
+  EXPECT_EQ(load->answered(), 5u);
+  EXPECT_EQ(load->wrong(), 5u);
+  EXPECT_EQ(load->first_wrong(), "hit 0-00000001 of space s was refused or never sent");
 }
 
 TEST_F(RecallLoadTest, WhatWasDueAndNeverSentIsUnansweredAndHadWaited) {
