@@ -10,7 +10,6 @@
 namespace engram {
 namespace {
 
-constexpr std::chrono::seconds kPatience{5};
 constexpr int64_t kLookUp = 20'000'000;
 
 std::vector<LedgerStreamRef> LedgersOf(const std::vector<std::unique_ptr<LoadStream>>& streams) {
@@ -29,7 +28,8 @@ RecallLoad::RecallLoad(Plan plan, const std::vector<std::unique_ptr<LoadStream>>
       streams_(streams),
       made_(made),
       check_(made, LedgersOf(*streams)),
-      stub_(v1::MemoryService::NewStub(ConnectTo(plan_.address))) {}
+      stub_(v1::MemoryService::NewStub(ConnectTo(plan_.address))),
+      end_(count_) {}
 
 void RecallLoad::Start() {
   if (count_ == 0) return;
@@ -48,6 +48,8 @@ void RecallLoad::Finish() {
   if (std::exchange(finished_, true)) return;
   const int64_t now = NowNanos();
   while (due_ < count_ && DueAt(due_) <= now) ++due_;
+  end_.store(due_);
+  give_up_.store(now + std::chrono::nanoseconds(plan_.patience).count());
   for (const auto& caller : callers_) caller->thread.request_stop();
   for (const auto& caller : callers_) {
     caller->thread.join();
@@ -57,10 +59,10 @@ void RecallLoad::Finish() {
     not_found_ += caller->not_found;
     wrong_ += caller->wrong;
     if (first_wrong_.empty()) first_wrong_ = caller->first_wrong;
-    if (caller->unsent && *caller->unsent < due_) latency_.Record(now - DueAt(*caller->unsent));
+    if (caller->unsent) latency_.Record(now - DueAt(*caller->unsent));
   }
   callers_.clear();
-  // Taken by nobody: all callers were still waiting for earlier ones.
+  // Taken by nobody: all callers waited for earlier ones until patience was over.
   for (uint64_t number = next_.load(); number < due_; ++number) latency_.Record(now - DueAt(number));
 }
 
@@ -99,21 +101,23 @@ RecallLoad::Asked RecallLoad::Ask(uint64_t number) const {
 }
 
 void RecallLoad::Run(Caller& caller, const std::stop_token& stop) {
-  while (!stop.stop_requested()) {
+  while (NowNanos() < give_up_.load()) {
     const uint64_t number = next_.fetch_add(1, std::memory_order_relaxed);
-    if (number >= count_) return;
     const int64_t due = DueAt(number);
-    for (int64_t now = NowNanos(); now < due && !stop.stop_requested(); now = NowNanos()) {
+    for (int64_t now = NowNanos(); number < end_.load() && now < due && !stop.stop_requested(); now = NowNanos()) {
       SleepUntilNanos(std::min(due, now + kLookUp));
     }
-    if (stop.stop_requested()) {
+    // Once it is told to stop, those before the end are due.
+    if (number >= end_.load()) return;
+    const int64_t left = std::min(give_up_.load() - NowNanos(), std::chrono::nanoseconds(plan_.patience).count());
+    if (left <= 0) {
       caller.unsent = number;
       return;
     }
     const auto [request, like] = Ask(number);
     const uint32_t least_hits = check_.LeastHits(request, like);
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kPatience);
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::nanoseconds(left));
     context.set_wait_for_ready(true);
     v1::RecallResponse response;
     const int code = stub_->Recall(&context, request, &response).error_code();

@@ -1,12 +1,14 @@
 // Recalls offered at fixed instants, of several kinds, into the spaces of a load; each answer is checked.
 //
 // Threads:   Start, Finish and the destructor on one; its callers are threads of its own.
-// Ownership: streams, shape and made observations outlive it. Blocking: Finish until calls under way are answered.
+// Ownership: streams and made observations outlive it. Blocking: Finish until what is due by then is answered, `patience` at
+//            most.
 // Errors:    none of its own: how calls ended is counted by code.
 // Why:       latency counts from the instant a recall was due, also when all callers were still waiting for earlier ones.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -34,12 +36,15 @@ class RecallLoad {
     double seconds = 0;
     // Observations carry the tag `user`.
     bool users = false;
+    // How long a call, and Finish, waits for an answer.
+    std::chrono::milliseconds patience{5000};
   };
 
   RecallLoad(Plan plan, const std::vector<std::unique_ptr<LoadStream>>* streams, const MadeObservations* made);
   ~RecallLoad() { Finish(); }
 
   void Start();
+  // What is due by now is still sent: that all callers were busy with earlier ones makes it late, not unanswered.
   void Finish();
 
   // After Finish. Of those that were answered, ended with their deadline, or were due and never sent: until then they had
@@ -63,7 +68,7 @@ class RecallLoad {
     uint64_t not_found = 0;
     uint64_t wrong = 0;
     std::string first_wrong;
-    std::optional<uint64_t> unsent;  // Taken, and not sent before the end.
+    std::optional<uint64_t> unsent;  // Taken, and not sent before patience was over.
     std::jthread thread;
   };
 
@@ -82,6 +87,9 @@ class RecallLoad {
   const RecallCheck check_;
   const std::unique_ptr<v1::MemoryService::Stub> stub_;
   std::atomic<uint64_t> next_{0};  // Relaxed: each number is taken once.
+  // Set by Finish before callers are told to stop: numbers from here on are not sent, and nothing after that instant.
+  std::atomic<uint64_t> end_;
+  std::atomic<int64_t> give_up_{INT64_MAX};
 
   std::vector<std::unique_ptr<Caller>> callers_;
   bool finished_ = false;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -28,10 +29,13 @@ class Refuser final : public v1::MemoryService::Service {
 
   // Of each answer.
   std::string hit;
+  // Answers nothing before the caller gives up.
+  bool mute = false;
 
-  grpc::Status Recall(grpc::ServerContext*, const v1::RecallRequest*, v1::RecallResponse* response) override {
+  grpc::Status Recall(grpc::ServerContext* context, const v1::RecallRequest*, v1::RecallResponse* response) override {
     const uint64_t number = calls_.fetch_add(1);
     calls_.notify_all();
+    while (mute && !context->IsCancelled()) SleepUntilNanos(NowNanos() + 1'000'000);
     if (!hit.empty()) response->add_hits()->set_id(hit);
     return number % 2 == 0 ? grpc::Status::OK : grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "no slot");
   }
@@ -49,11 +53,12 @@ class RecallLoadTest : public ::testing::Test {
         std::make_unique<LoadStream>(LoadStream::Plan{.address = refuser_.address(), .space = "s"}, &shape_, &made_));
   }
   // Ten recalls, one a second, from `began` on.
-  std::unique_ptr<RecallLoad> Ten(int64_t began) {
+  std::unique_ptr<RecallLoad> Ten(int64_t began, std::chrono::milliseconds patience = std::chrono::seconds(5)) {
     return std::make_unique<RecallLoad>(RecallLoad::Plan{.address = refuser_.address(),
                                                          .recalls = {.per_second = 1, .callers = 1},
                                                          .began = began,
-                                                         .seconds = 10},
+                                                         .seconds = 10,
+                                                         .patience = patience},
                                         &streams_, &made_);
   }
 
@@ -92,6 +97,30 @@ TEST_F(RecallLoadTest, WhatWasDueAndNeverSentIsUnansweredAndHadWaited) {
   EXPECT_EQ(load->answered(), 0u);
   EXPECT_EQ(load->latency().count(), 10u);
   EXPECT_GE(load->latency().max(), 10 * kNanosPerSecond);
+}
+
+TEST_F(RecallLoadTest, WhatIsDueAtTheEndAndWaitsForACallerIsStillAnswered) {
+  const auto load = Ten(NowNanos() - 20 * kNanosPerSecond);
+  load->Start();
+  load->Finish();
+  EXPECT_EQ(load->due(), 10u);
+  EXPECT_EQ(load->answered(), 5u);
+  EXPECT_EQ(load->ended_by_code().at(grpc::StatusCode::RESOURCE_EXHAUSTED), 5u);
+}
+
+TEST_F(RecallLoadTest, TheEndWaitsForNobodyBeyondItsPatience) {
+  constexpr std::chrono::milliseconds kPatience{100};
+  refuser_.mute = true;
+  const auto load = Ten(NowNanos() - 20 * kNanosPerSecond, kPatience);
+  load->Start();
+  refuser_.Await(1);
+  const int64_t before = NowNanos();
+  load->Finish();
+  EXPECT_LT(NowNanos() - before, 5 * kNanosPerSecond);
+  EXPECT_EQ(load->due(), 10u);
+  EXPECT_EQ(load->answered(), 0u);
+  // Each of them had waited, sent or not.
+  EXPECT_EQ(load->latency().count(), 10u);
 }
 
 TEST_F(RecallLoadTest, WhatIsNotDueYetIsNotMissed) {
