@@ -1,6 +1,6 @@
-#include <limits>
 #include <fmt/format.h>
 
+#include <limits>
 #include <string>
 
 #include "loadtest/load_run.h"
@@ -63,6 +63,20 @@ void AddBars(const Scenario& scenario, const LoadOutcome& outcome, Report& repor
   };
   milliseconds("recall p99", outcome.recall, scenario.pass.recall_p99_seconds);
   milliseconds("durable p99", outcome.observe, scenario.pass.observe_p99_seconds);
+  if (scenario.pass.observe_p99_at_least_seconds) {
+    // Of a fault that makes things slow: quicker than that it was not in force.
+    report.AddBar({.name = "durable p99 at least",
+                   .value = static_cast<double>(outcome.observe.Percentile(0.99)) / 1e6,
+                   .limit = *scenario.pass.observe_p99_at_least_seconds * 1e3,
+                   .at_least = true,
+                   .unit = "ms"});
+  }
+  for (const FaultOutcome& fault : outcome.faults) {
+    report.AddBar({.name = fault.name + " did something",
+                   .value = static_cast<double>(fault.effects),
+                   .limit = static_cast<double>(fault.least),
+                   .at_least = true});
+  }
   if (scenario.pass.memory_bytes) {
     report.AddBar({.name = "memory",
                    .value = static_cast<double>(outcome.peak_bytes) / 1048576,
@@ -141,6 +155,9 @@ void ReportOutcome(const Scenario& scenario, const LoadOutcome& outcome, Report&
   report.Put("recovered_seconds", outcome.recovered_seconds);
   report.Put("peak_resident_bytes", outcome.peak_bytes);
   report.Put("connections", outcome.connections);
+  nlohmann::ordered_json faults = nlohmann::ordered_json::array();
+  for (const FaultOutcome& fault : outcome.faults) faults.push_back({{"fault", fault.name}, {"effects", fault.effects}});
+  report.Put("faults", std::move(faults));
   for (const auto& [code, count] : outcome.ended) report.Put("ended/" + CodeName(code), count);
   AddBars(scenario, outcome, report);
 }

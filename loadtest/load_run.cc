@@ -12,6 +12,7 @@
 #include "core/base/mutex.h"
 #include "loadtest/borrowed_daemon.h"
 #include "loadtest/fault_names.h"
+#include "loadtest/load_sampler.h"
 #include "loadtest/load_stream.h"
 #include "loadtest/load_target.h"
 #include "loadtest/observe_client.h"
@@ -21,9 +22,7 @@
 namespace engram {
 namespace {
 
-constexpr int64_t kSamplePeriod = 100'000'000, kHeadStart = 300'000'000;
-// What is due is late once it has waited for longer.
-constexpr int64_t kLate = kNanosPerSecond;
+constexpr int64_t kHeadStart = 300'000'000, kLookUp = 100'000'000;
 // Beyond the time a scenario has to recover in.
 constexpr double kGraceSeconds = 60;
 
@@ -34,41 +33,6 @@ bool IsGraceful(int code) {
   return code == grpc::StatusCode::UNAVAILABLE || code == grpc::StatusCode::RESOURCE_EXHAUSTED ||
          code == grpc::StatusCode::DEADLINE_EXCEEDED;
 }
-
-// What the load looks like from outside, ten times a second.
-class Sampler {
- public:
-  Sampler(LoadTarget* target, const std::vector<std::unique_ptr<LoadStream>>* streams)
-      : target_(target), streams_(streams) {
-    thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });
-  }
-
-  void Stop() {
-    thread_.request_stop();
-    if (thread_.joinable()) thread_.join();
-  }
-  uint64_t peak_bytes() const { return peak_bytes_; }
-  // The last instant at which something was late; 0: never.
-  int64_t last_late() const { return last_late_; }
-
- private:
-  void Run(const std::stop_token& stop) {
-    for (int64_t next = NowNanos(); !stop.stop_requested(); next += kSamplePeriod) {
-      SleepUntilNanos(next);
-      peak_bytes_ = std::max(peak_bytes_, target_->ResidentBytes());
-      const int64_t now = NowNanos();
-      for (const auto& stream : *streams_) {
-        if (!stream->slow_reader() && stream->LagNanos(now) > kLate) last_late_ = now;
-      }
-    }
-  }
-
-  LoadTarget* const target_;
-  const std::vector<std::unique_ptr<LoadStream>>* const streams_;
-  uint64_t peak_bytes_ = 0;
-  int64_t last_late_ = 0;
-  std::jthread thread_;
-};
 
 class Run {
  public:
@@ -92,9 +56,10 @@ class Run {
                        &streams_, &made_);
     for (const auto& stream : streams_) stream->Start();
     recalls.Start();
-    Sampler sampler(target_.get(), &streams_);
+    LoadSampler sampler(target_.get(), &streams_);
     const absl::Status happened = Happen();
     if (happened.ok()) AwaitCompletion();
+    LookAtFaults();
     const int64_t ended = NowNanos();
     sampler.Stop();
     for (const auto& stream : streams_) stream->Finish();
@@ -191,7 +156,7 @@ class Run {
     while (!Over()) {
       const int64_t now = NowNanos();
       if (now >= instant) return true;
-      SleepUntilNanos(std::min(instant, now + kSamplePeriod));
+      SleepUntilNanos(std::min(instant, now + kLookUp));
     }
     return false;
   }
@@ -207,7 +172,7 @@ class Run {
       if (const absl::Status done = Do(event); !done.ok()) {
         // It may just have ended.
         if (borrowed_ != nullptr) Died(std::string(borrowed_->StayedUp().message()));
-        return SleepUntil(NowNanos() + 2 * kSamplePeriod) ? done : absl::OkStatus();
+        return SleepUntil(NowNanos() + 2 * kLookUp) ? done : absl::OkStatus();
       }
       // A kill and a freeze are over by now.
       calm_ = std::max({calm_, event.kind == LoadEvent::Kind::kFault ? began_ + Nanos(event.ends()) : NowNanos()});
@@ -222,7 +187,7 @@ class Run {
       case LoadEvent::Kind::kFault:
         Tell(fmt::format("fault {}", NameOf(event.fault.kind())));
         if (borrowed_ != nullptr) borrowed_->Broke();
-        return target_->Inject(event.fault);
+        return Inject(event);
       case LoadEvent::Kind::kFreeze:
         Tell("the daemon stands still");
         ENGRAM_RETURN_IF_ERROR(target_->Freeze());
@@ -231,6 +196,8 @@ class Run {
         return target_->Thaw();
       case LoadEvent::Kind::kKill: {
         Tell("the daemon is killed");
+        LookAtFaults();
+        tally_.LifeOver();
         ENGRAM_RETURN_IF_ERROR(target_->Kill());
         SleepUntilNanos(until);
         if (const absl::Status started = target_->Restart(); !started.ok()) {
@@ -244,6 +211,19 @@ class Run {
     return absl::OkStatus();
   }
 
+  absl::Status Inject(const LoadEvent& event) {
+    ENGRAM_ASSIGN_OR_RETURN(const v1::GetStatusResponse before, target_->Status());
+    ENGRAM_RETURN_IF_ERROR(target_->Inject(event.fault));
+    tally_.Ordered(event, before);
+    return absl::OkStatus();
+  }
+
+  // One that has ended tells nothing more.
+  void LookAtFaults() {
+    if (tally_.outcomes().empty()) return;
+    if (const auto status = target_->Status(); status.ok()) tally_.Look(*status);
+  }
+
   void AwaitCompletion() {
     const int64_t give_up = std::max(calm_, began_ + Nanos(shape_.seconds())) +
                             Nanos(scenario_.pass.recovered_within_seconds + kGraceSeconds);
@@ -251,7 +231,7 @@ class Run {
     int64_t progressed = NowNanos();
     uint64_t durable = 0;
     while (!Over() && NowNanos() < give_up && !std::all_of(streams_.begin(), streams_.end(), complete)) {
-      SleepUntilNanos(NowNanos() + kSamplePeriod / 10);
+      SleepUntilNanos(NowNanos() + kLookUp / 10);
       uint64_t now_durable = 0;
       for (const auto& stream : streams_) now_durable += stream->durable();
       if (now_durable > durable) progressed = NowNanos();
@@ -261,7 +241,7 @@ class Run {
     }
   }
 
-  void Gather(const RecallLoad& recalls, const Sampler& sampler, int64_t ended) {
+  void Gather(const RecallLoad& recalls, const LoadSampler& sampler, int64_t ended) {
     outcome_.seconds = std::max(Seconds(ended - began_), 1e-3);
     for (const auto& stream : streams_) {
       const AckLedger::Reading ledger = stream->ledger().Read();
@@ -284,6 +264,7 @@ class Run {
     outcome_.first_wrong = recalls.first_wrong();
     for (const auto& [code, count] : recalls.ended_by_code()) outcome_.ended[code] += count;
     for (const auto& [code, count] : outcome_.ended) outcome_.ungraceful += IsGraceful(code) ? 0 : count;
+    outcome_.faults = tally_.outcomes();
     outcome_.peak_bytes = sampler.peak_bytes();
     const bool complete = outcome_.durable + outcome_.refused >= outcome_.due;
     outcome_.recovered_seconds = complete || scenario_.pass.may_fall_behind
@@ -324,6 +305,7 @@ class Run {
   std::unique_ptr<LoadTarget> target_;
   std::unique_ptr<BorrowedDaemon> borrowed_;  // Null: the target is a daemon of our own.
   std::vector<std::unique_ptr<LoadStream>> streams_;
+  FaultTally tally_;
   int64_t began_ = 0;
   int64_t calm_ = 0;  // From when on nothing of the scenario disturbs the daemon any more.
   LoadOutcome outcome_;

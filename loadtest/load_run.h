@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "loadtest/fault_tally.h"
 #include "loadtest/histogram.h"
 #include "loadtest/ledger_check.h"
 #include "loadtest/report.h"
@@ -47,6 +48,7 @@ struct LoadOutcome {
   // Of streams and recalls, by code; the graceful ones are among them.
   std::map<int, uint64_t> ended;
   uint64_t ungraceful = 0;
+  std::vector<FaultOutcome> faults;
   // From the end of the last disturbance until nothing was late by more than a second any more; NaN: never.
   double recovered_seconds = 0;
   uint64_t peak_bytes = 0;

@@ -104,6 +104,14 @@ absl::Status LoadTarget::Inject(const v1::InjectFaultRequest& fault) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<v1::GetStatusResponse> LoadTarget::Status() {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCall);
+  v1::GetStatusResponse status;
+  ENGRAM_RETURN_IF_ERROR(FromGrpc(admin_->GetStatus(&context, {}, &status), "status of the daemon"));
+  return status;
+}
+
 uint64_t LoadTarget::ResidentBytes() {
   if (own()) {
     const pid_t pid = pid_.load();

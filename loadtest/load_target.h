@@ -45,6 +45,7 @@ class LoadTarget {
   absl::Status Freeze();
   absl::Status Thaw();
   absl::Status Inject(const v1::InjectFaultRequest& fault);
+  absl::StatusOr<v1::GetStatusResponse> Status();
 
   // Resident now; of a daemon that was there already what it says of its spaces. 0 while it is not there.
   uint64_t ResidentBytes();

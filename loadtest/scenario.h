@@ -68,6 +68,8 @@ struct Scenario {
     double recovered_within_seconds = 60;
     std::optional<double> recall_p99_seconds;
     std::optional<double> observe_p99_seconds;
+    // At least: what makes syncs slow must be felt.
+    std::optional<double> observe_p99_at_least_seconds;
     // Of the recalls that were due, at least.
     double recalls_answered_share = 1;
     std::optional<uint64_t> memory_bytes;

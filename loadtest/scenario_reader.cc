@@ -232,6 +232,7 @@ absl::StatusOr<Scenario> FromTree(const YAML::Node& file, bool brief) {
   pass.Seconds("recovered_within", &scenario.pass.recovered_within_seconds);
   pass.Seconds("recall_p99", &scenario.pass.recall_p99_seconds);
   pass.Seconds("observe_p99", &scenario.pass.observe_p99_seconds);
+  pass.Seconds("observe_p99_at_least", &scenario.pass.observe_p99_at_least_seconds);
   pass.Plain("recalls_answered", &scenario.pass.recalls_answered_share, 1);
   pass.Bytes("memory", &scenario.pass.memory_bytes);
   pass.Plain("rate", &scenario.pass.observations_per_second);

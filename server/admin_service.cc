@@ -91,6 +91,14 @@ grpc::Status AdminService::GetStatus(grpc::ServerContext*, const v1::GetStatusRe
   response->mutable_machine()->set_cores(machine_.cores);
   response->mutable_machine()->set_memory_bytes(machine_.memory_bytes);
 
+  for (int kind = 0; deps_.faults != nullptr && kind < kFaultKinds; ++kind) {
+    const uint64_t count = deps_.faults->Effects(static_cast<FaultKind>(kind));
+    if (count == 0) continue;
+    v1::FaultEffect* effect = response->add_fault_effects();
+    effect->set_kind(static_cast<v1::FaultKind>(kind));
+    effect->set_count(count);
+  }
+
   MutexLock lock(mu_);
   response->set_grpc_address(grpc_address_);
   response->set_metrics_address(metrics_address_);

@@ -11,6 +11,7 @@ absl::Status TroubledFile::WriteAt(uint64_t offset, std::span<const std::byte> b
     // As on a disk: what a file has already is its own.
     ENGRAM_ASSIGN_OR_RETURN(const uint64_t size, file_->Size());
     if (offset + bytes.size() > size) {
+      faults_->Did(FaultKind::kFullDisk);
       return absl::ResourceExhaustedError(
           fmt::format("write {}: No space left on device (injected)", file_->path()));
     }
@@ -30,7 +31,9 @@ absl::StatusOr<std::unique_ptr<File>> TroubledDirectory::Open(std::string_view n
 
 absl::StatusOr<DiskSpace> TroubledDirectory::Space() {
   ENGRAM_ASSIGN_OR_RETURN(DiskSpace space, directory_->Space());
-  if (faults_->disk_full()) space.free_bytes = 0;
+  if (!faults_->disk_full()) return space;
+  faults_->Did(FaultKind::kFullDisk);
+  space.free_bytes = 0;
   return space;
 }
 

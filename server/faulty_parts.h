@@ -19,17 +19,21 @@ namespace engram {
 
 class ShiftedClock final : public Clock {
  public:
-  ShiftedClock(Clock* clock, const InjectedFaults* faults) : clock_(clock), faults_(faults) {}
+  ShiftedClock(Clock* clock, InjectedFaults* faults) : clock_(clock), faults_(faults) {}
 
   MonotonicTime Now() const override { return clock_->Now(); }
-  int64_t WallMicros() const override { return clock_->WallMicros() + faults_->wall_shift_us(); }
+  int64_t WallMicros() const override {
+    const int64_t shift = faults_->wall_shift_us();
+    if (shift != 0) faults_->Did(FaultKind::kShiftClock);
+    return clock_->WallMicros() + shift;
+  }
   bool WaitUntil(CondVar& cv, Mutex& mu, MonotonicTime deadline) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     return clock_->WaitUntil(cv, mu, deadline);
   }
 
  private:
   Clock* const clock_;
-  const InjectedFaults* const faults_;
+  InjectedFaults* const faults_;
 };
 
 class StallingExecutor final : public Executor {

@@ -203,7 +203,8 @@ void InjectedFaults::KillWorkers(uint32_t count, int64_t until) {
   for (uint32_t i = 0; i < count; ++i) {
     executor_->Submit(WorkClass::kNormal, [this, order, until] {
       MutexLock lock(mu_);
-      // It may begin only after the next order or a Heal has taken its place.
+      // It may begin only after the next order or a Heal has taken its place, or too late.
+      if (kills_ == order && clock_->Now() < InstantOf(until)) Did(FaultKind::kKillWorkers);
       WaitUntil(until, kills_, order);
     });
   }
@@ -228,21 +229,27 @@ void InjectedFaults::StallIfChosen() {
   } while (!stalls_left_.compare_exchange_weak(left, left - 1));
   MutexLock lock(mu_);
   // Read under the mutex: what Heal has ended before must not be waited for.
-  if (InForce(stall_until_)) WaitUntil(stall_until_.load(), heals_, heals_);
+  if (!InForce(stall_until_)) return;
+  Did(FaultKind::kStallWorkers);
+  WaitUntil(stall_until_.load(), heals_, heals_);
 }
 
-void InjectedFaults::Delay(const std::atomic<int64_t>& slow_until, const std::atomic<int64_t>& delay_us) {
+void InjectedFaults::Delay(FaultKind kind, const std::atomic<int64_t>& slow_until,
+                           const std::atomic<int64_t>& delay_us) {
   if (!InForce(slow_until)) return;
   MutexLock lock(mu_);
   // Read under the mutex, as in StallIfChosen.
-  if (InForce(slow_until)) WaitUntil(Until(Duration(delay_us.load())), heals_, heals_);
+  if (!InForce(slow_until)) return;
+  Did(kind);
+  WaitUntil(Until(Duration(delay_us.load())), heals_, heals_);
 }
 
-void InjectedFaults::DelayAppend() { Delay(slow_append_until_, append_delay_us_); }
+void InjectedFaults::DelayAppend() { Delay(FaultKind::kSlowJournal, slow_append_until_, append_delay_us_); }
 
 absl::Status InjectedFaults::DelaySync(const std::string& path) {
-  Delay(slow_until_, delay_us_);
+  Delay(FaultKind::kSlowDisk, slow_until_, delay_us_);
   if (!broken_.load()) return absl::OkStatus();
+  Did(FaultKind::kBrokenDisk);
   return absl::InternalError(fmt::format("fdatasync {}: Input/output error (injected)", path));
 }
 
@@ -251,6 +258,7 @@ bool InjectedFaults::TakeCrash() {
   do {
     if (left == 0) return false;
   } while (!crashes_left_.compare_exchange_weak(left, left - 1));
+  Did(FaultKind::kCrashBatches);
   return true;
 }
 
@@ -268,6 +276,7 @@ absl::Status InjectedFaults::FillMemory(uint64_t bytes, int64_t until) {
   memory_bytes_ = bytes;
   memory_until_ = until;
   memory_changed_.NotifyAll();
+  Did(FaultKind::kFillMemory);
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 // Why:       a daemon has one only with admin.fault_injection, so no path of a real one asks whether something is to fail.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -59,6 +60,9 @@ class InjectedFaults {
   // Heals, and takes no order any more (UNAVAILABLE) but to heal: the daemon comes to its end.
   void Close() ABSL_LOCKS_EXCLUDED(mu_, memory_mu_, order_mu_);
 
+  // How often faults of a kind have done what they do: workers held, batches ended, looks at a clock that is off.
+  uint64_t Effects(FaultKind kind) const { return effects_[static_cast<size_t>(kind)].load(std::memory_order_relaxed); }
+
   // --- What the daemon is built of ---
   Clock* clock() { return shifted_clock_.get(); }
   std::unique_ptr<Executor> Wrap(std::unique_ptr<Executor> executor);
@@ -75,6 +79,8 @@ class InjectedFaults {
   bool disk_full() const { return InForce(full_until_); }
   // Takes one of the batches to crash.
   bool TakeCrash();
+  // It did what it does.
+  void Did(FaultKind kind) { effects_[static_cast<size_t>(kind)].fetch_add(1, std::memory_order_relaxed); }
   int64_t wall_shift_us() const { return InForce(shift_until_) ? shift_us_.load(std::memory_order_relaxed) : 0; }
 
  private:
@@ -84,7 +90,8 @@ class InjectedFaults {
   int64_t Until(Duration duration) const;
   bool InForce(const std::atomic<int64_t>& until) const;
   // While slow_until lasts, for `delay_us`.
-  void Delay(const std::atomic<int64_t>& slow_until, const std::atomic<int64_t>& delay_us) ABSL_LOCKS_EXCLUDED(mu_);
+  void Delay(FaultKind kind, const std::atomic<int64_t>& slow_until, const std::atomic<int64_t>& delay_us)
+      ABSL_LOCKS_EXCLUDED(mu_);
   void KillWorkers(uint32_t count, int64_t until) ABSL_LOCKS_EXCLUDED(mu_);
   // Until then, or until the counter has another value.
   void WaitUntil(int64_t until, const uint64_t& counter, uint64_t value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -110,6 +117,7 @@ class InjectedFaults {
   std::atomic<int64_t> append_delay_us_{0};
   std::atomic<int64_t> shift_us_{0};
   std::atomic<bool> broken_{false};
+  std::array<std::atomic<uint64_t>, kFaultKinds> effects_{};  // Relaxed: figures.
 
   // One order at a time, so that none takes effect behind Close. Held while memory is filled.
   Mutex order_mu_;

@@ -50,6 +50,16 @@ uint64_t Live(Memory& stub, const std::string& name) {
   return space.live();
 }
 
+// How often faults of a kind have done something, as the daemon says.
+uint64_t Effects(Admin& admin, v1::FaultKind kind) {
+  v1::GetStatusResponse status;
+  EXPECT_TRUE(Call(admin, &Admin::GetStatus, {}, &status).ok());
+  for (const v1::FaultEffect& effect : status.fault_effects()) {
+    if (effect.kind() == kind) return effect.count();
+  }
+  return 0;
+}
+
 uint64_t ResidentPages() {
   uint64_t size = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> size >> resident;
@@ -101,6 +111,8 @@ TEST_F(InjectedFaultsTest, StalledWorkersHoldWhatTheyHaveUntilTheyAreHealed) {
   EXPECT_EQ(Observe(daemon_.memory(), "s", 20, &response_, std::chrono::milliseconds(300)).error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   EXPECT_EQ(Live(daemon_.memory(), "s"), 0u);
+  // One space is one worker's at a time.
+  EXPECT_GE(Effects(daemon_.admin(), v1::STALL_WORKERS), 1u);
   ASSERT_TRUE(Heal().ok());
   ASSERT_TRUE(Observe(daemon_.memory(), "s", 1, &response_).ok());
   EXPECT_EQ(Live(daemon_.memory(), "s"), 20u);
@@ -112,6 +124,7 @@ TEST_F(InjectedFaultsTest, OneWorkerOfTwoRunsTheLanesOfBoth) {
     ASSERT_TRUE(Observe(daemon_.memory(), "s" + std::to_string(i), 10, &response_).ok());
     EXPECT_EQ(response_.accepted(), 10u);
   }
+  EXPECT_EQ(Effects(daemon_.admin(), v1::KILL_WORKERS), 1u);
 }
 
 TEST_F(InjectedFaultsTest, ABatchThatCrashesIsRetriedOneByOneAndRefusesNobody) {
@@ -123,6 +136,7 @@ TEST_F(InjectedFaultsTest, ABatchThatCrashesIsRetriedOneByOneAndRefusesNobody) {
   EXPECT_EQ(response_.rejected_size(), 0);
   EXPECT_EQ(Live(daemon.memory(), "s"), 50u);
   EXPECT_EQ(Exposition::Scrape(daemon.daemon().metrics_address()).Sum("engram_streaming_batch_failures_total"), 1);
+  EXPECT_EQ(Effects(daemon.admin(), v1::CRASH_BATCHES), 1u);
 }
 
 TEST_F(InjectedFaultsTest, ASlowDiskDelaysWhatWaitsForIt) {
@@ -133,6 +147,7 @@ TEST_F(InjectedFaultsTest, ASlowDiskDelaysWhatWaitsForIt) {
   const auto before = std::chrono::steady_clock::now();
   ASSERT_TRUE(Observe(daemon_.memory(), "s", 1, &response_).ok());
   EXPECT_GE(std::chrono::steady_clock::now() - before, kDelay);
+  EXPECT_GE(Effects(daemon_.admin(), v1::SLOW_DISK), 1u);
 }
 
 TEST_F(InjectedFaultsTest, ASlowJournalDelaysWhatIsToJoinAGroup) {
@@ -143,6 +158,7 @@ TEST_F(InjectedFaultsTest, ASlowJournalDelaysWhatIsToJoinAGroup) {
   const auto before = std::chrono::steady_clock::now();
   ASSERT_TRUE(Observe(daemon_.memory(), "s", 1, &response_).ok());
   EXPECT_GE(std::chrono::steady_clock::now() - before, kDelay);
+  EXPECT_GE(Effects(daemon_.admin(), v1::SLOW_JOURNAL), 1u);
 }
 
 TEST_F(InjectedFaultsTest, WhatHasAnEndTakesNoFaultsAnyMore) {
@@ -179,6 +195,7 @@ TEST_F(InjectedFaultsTest, AFullDiskIsRefusedInWordsAndTakesAgainWhenHealed) {
   }
   ASSERT_GT(response_.rejected_size(), 0);
   EXPECT_EQ(response_.rejected(0).code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_GE(Effects(daemon_.admin(), v1::FULL_DISK), 1u);
   ASSERT_TRUE(Heal().ok());
   for (int i = 0; i < 1000 && response_.rejected_size() > 0; ++i) {
     ASSERT_TRUE(Observe(daemon_.memory(), "s", 10, &response_).ok());
@@ -192,6 +209,7 @@ TEST_F(InjectedFaultsTest, FilledMemoryIsResidentUntilItIsHealed) {
   const uint64_t before = ResidentPages();
   ASSERT_TRUE(Inject(daemon_.admin(), v1::FILL_MEMORY, [](auto& r) { r.set_bytes(kBytes); }).ok());
   EXPECT_GE(ResidentPages(), before + kBytes / page);
+  EXPECT_EQ(Effects(daemon_.admin(), v1::FILL_MEMORY), 1u);
   ASSERT_TRUE(Heal().ok());
   EXPECT_LT(ResidentPages(), before + kBytes / page / 2);
 }
@@ -217,14 +235,18 @@ TEST(FaultsClosed, HealAndTakeNoMoreOrders) {
 TEST(FaultTime, ShiftsTheWallClockOnlyAndOnlyForItsTime) {
   FakeClock clock;
   InjectedFaults faults(&clock, 2);
+  EXPECT_EQ(faults.clock()->WallMicros(), clock.WallMicros());
   ASSERT_TRUE(faults.Inject({.kind = FaultKind::kShiftClock,
                              .shift = std::chrono::hours(-2),
                              .duration = std::chrono::seconds(5)})
                   .ok());
+  // An order that nobody has felt yet.
+  EXPECT_EQ(faults.Effects(FaultKind::kShiftClock), 0u);
   EXPECT_EQ(faults.clock()->WallMicros(), clock.WallMicros() - 7'200'000'000);
   EXPECT_EQ(faults.clock()->Now(), clock.Now());
   clock.Advance(std::chrono::seconds(5));
   EXPECT_EQ(faults.clock()->WallMicros(), clock.WallMicros());
+  EXPECT_EQ(faults.Effects(FaultKind::kShiftClock), 1u);
 }
 
 TEST(BrokenDisk, EndsTheDaemonWith74) {

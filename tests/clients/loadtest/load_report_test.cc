@@ -50,6 +50,29 @@ TEST(LoadBars, ARecallThatIsAnsweredWronglyMissesOne) {
   EXPECT_FALSE(Passes([](Scenario&, LoadOutcome& outcome) { outcome.wrong = 1; }));
 }
 
+TEST(LoadBars, AFaultThatDidNothingOrTooLittleMissesOne) {
+  const auto did = [](uint64_t effects) {
+    return [effects](Scenario&, LoadOutcome& outcome) {
+      outcome.faults = {{.name = "kill-workers at 1 s", .least = 2, .effects = effects}};
+    };
+  };
+  EXPECT_FALSE(Passes(did(0)));
+  EXPECT_FALSE(Passes(did(1)));
+  EXPECT_TRUE(Passes(did(2)));
+}
+
+TEST(LoadBars, WhatIsToBeFeltAndIsNotMissesOne) {
+  const auto took = [](int64_t nanos) {
+    return [nanos](Scenario& scenario, LoadOutcome& outcome) {
+      scenario.pass.observe_p99_at_least_seconds = 0.05;
+      if (nanos > 0) outcome.observe.Record(nanos, 100);
+    };
+  };
+  EXPECT_FALSE(Passes(took(0)));
+  EXPECT_FALSE(Passes(took(49'000'000)));
+  EXPECT_TRUE(Passes(took(51'000'000)));
+}
+
 TEST(LoadBars, OfALoadThatMayFallBehindSomethingHasToBeDurable) {
   const auto behind = [](uint64_t durable) {
     return [durable](Scenario& scenario, LoadOutcome& outcome) {

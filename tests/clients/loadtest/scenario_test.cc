@@ -26,7 +26,7 @@ events:
   - {at: 5s, fault: slow-disk, delay: 20ms, for: 3s}
   - {at: 6s, kill: 500ms}
   - {at: 7s, freeze: 2s}
-pass: {recall_p99: 10ms, memory: 512MiB, recalls_answered: 0.98, verify_after_kill: true}
+pass: {recall_p99: 10ms, observe_p99_at_least: 20ms, memory: 512MiB, recalls_answered: 0.98, verify_after_kill: true}
 short:
   load: {shape: [{for: 2s, rate: 10}]}
   events: []
@@ -49,6 +49,7 @@ TEST(Scenario, ReadsTheWholeForm) {
   EXPECT_EQ(scenario->events[1].for_seconds, 0.5);
   EXPECT_EQ(scenario->events[2].ends(), 9);
   EXPECT_EQ(scenario->pass.recall_p99_seconds, 0.01);
+  EXPECT_EQ(scenario->pass.observe_p99_at_least_seconds, 0.02);
   EXPECT_EQ(scenario->pass.memory_bytes, uint64_t{512} << 20);
   EXPECT_TRUE(scenario->pass.verify_after_kill);
   EXPECT_EQ(scenario->pass.recalls_answered_share, 0.98);

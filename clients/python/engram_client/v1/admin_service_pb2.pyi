@@ -56,15 +56,24 @@ class DrainResponse(_message.Message):
     remaining: int
     def __init__(self, drained: bool = ..., remaining: _Optional[int] = ...) -> None: ...
 
+class FaultEffect(_message.Message):
+    __slots__ = ["count", "kind"]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    kind: FaultKind
+    def __init__(self, kind: _Optional[_Union[FaultKind, str]] = ..., count: _Optional[int] = ...) -> None: ...
+
 class GetStatusRequest(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ["build", "draining", "durability", "grpc_address", "lanes", "link_backlog", "machine", "metrics_address", "observations_live", "observations_total", "observe_latency", "pressure", "profile", "queue_capacity", "queue_depth", "recall_latency", "recalls_total", "recalls_waiting", "recovered", "rejected_total", "resident_bytes", "spaces", "started_at_us", "streams", "uptime_us", "version"]
+    __slots__ = ["build", "draining", "durability", "fault_effects", "grpc_address", "lanes", "link_backlog", "machine", "metrics_address", "observations_live", "observations_total", "observe_latency", "pressure", "profile", "queue_capacity", "queue_depth", "recall_latency", "recalls_total", "recalls_waiting", "recovered", "rejected_total", "resident_bytes", "spaces", "started_at_us", "streams", "uptime_us", "version"]
     BUILD_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    FAULT_EFFECTS_FIELD_NUMBER: _ClassVar[int]
     GRPC_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     LANES_FIELD_NUMBER: _ClassVar[int]
     LINK_BACKLOG_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +100,7 @@ class GetStatusResponse(_message.Message):
     build: BuildStatus
     draining: bool
     durability: _observation_pb2.Durability
+    fault_effects: _containers.RepeatedCompositeFieldContainer[FaultEffect]
     grpc_address: str
     lanes: _containers.RepeatedCompositeFieldContainer[LaneStatus]
     link_backlog: int
@@ -114,7 +124,7 @@ class GetStatusResponse(_message.Message):
     streams: int
     uptime_us: int
     version: str
-    def __init__(self, version: _Optional[str] = ..., started_at_us: _Optional[int] = ..., uptime_us: _Optional[int] = ..., profile: _Optional[str] = ..., durability: _Optional[_Union[_observation_pb2.Durability, str]] = ..., draining: bool = ..., recovered: _Optional[float] = ..., queue_depth: _Optional[int] = ..., queue_capacity: _Optional[int] = ..., pressure: _Optional[_Union[_observation_pb2.PressureLevel, str]] = ..., lanes: _Optional[_Iterable[_Union[LaneStatus, _Mapping]]] = ..., recalls_waiting: _Optional[int] = ..., streams: _Optional[int] = ..., spaces: _Optional[int] = ..., observations_live: _Optional[int] = ..., link_backlog: _Optional[int] = ..., observations_total: _Optional[int] = ..., rejected_total: _Optional[int] = ..., recalls_total: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., observe_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., recall_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., grpc_address: _Optional[str] = ..., metrics_address: _Optional[str] = ..., build: _Optional[_Union[BuildStatus, _Mapping]] = ..., machine: _Optional[_Union[MachineStatus, _Mapping]] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., started_at_us: _Optional[int] = ..., uptime_us: _Optional[int] = ..., profile: _Optional[str] = ..., durability: _Optional[_Union[_observation_pb2.Durability, str]] = ..., draining: bool = ..., recovered: _Optional[float] = ..., queue_depth: _Optional[int] = ..., queue_capacity: _Optional[int] = ..., pressure: _Optional[_Union[_observation_pb2.PressureLevel, str]] = ..., lanes: _Optional[_Iterable[_Union[LaneStatus, _Mapping]]] = ..., recalls_waiting: _Optional[int] = ..., streams: _Optional[int] = ..., spaces: _Optional[int] = ..., observations_live: _Optional[int] = ..., link_backlog: _Optional[int] = ..., observations_total: _Optional[int] = ..., rejected_total: _Optional[int] = ..., recalls_total: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., observe_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., recall_latency: _Optional[_Union[LatencySummary, _Mapping]] = ..., grpc_address: _Optional[str] = ..., metrics_address: _Optional[str] = ..., build: _Optional[_Union[BuildStatus, _Mapping]] = ..., machine: _Optional[_Union[MachineStatus, _Mapping]] = ..., fault_effects: _Optional[_Iterable[_Union[FaultEffect, _Mapping]]] = ...) -> None: ...
 
 class InjectFaultRequest(_message.Message):
     __slots__ = ["bytes", "count", "delay_us", "duration_us", "kind", "shift_us"]
