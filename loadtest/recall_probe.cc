@@ -150,6 +150,7 @@ absl::StatusOr<RecallQuality> RecallProbe::Measure(v1::MemoryService::Stub& stub
                                                  static_cast<double>(truth_[i].size());
     quality.mean += share / count;
     quality.least = std::min(quality.least, share);
+    quality.shares.push_back(share);
     quality.graph_candidates += static_cast<double>(answers[i].coverage.graph_candidates()) / count;
     quality.tail_scanned += static_cast<double>(answers[i].coverage.tail_scanned()) / count;
     quality.latency.Record(answers[i].nanos);

@@ -47,6 +47,7 @@ absl::StatusOr<Answer> Ask(v1::MemoryService::Stub& stub, const std::string& spa
 struct RecallQuality {
   double mean = 0;
   double least = 0;  // Of one cue.
+  std::vector<double> shares;  // Of each cue.
   double graph_candidates = 0, tail_scanned = 0;
   Histogram latency;
 };

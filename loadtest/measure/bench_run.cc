@@ -16,6 +16,7 @@ namespace engram {
 namespace {
 
 constexpr double kLeastWarmup = 0.5;
+// At least; up to five where the rounds cannot be divided by it.
 constexpr uint32_t kLimitSamples = 3;
 
 // A round before which the limits are sampled: the first, and others evenly spread.

@@ -169,7 +169,7 @@ Suspect Backpressure(const Figures& of) {
   Suspect suspect{"backpressure-bound", full >= 0.5 || pressed >= 0.3 ? std::max(full, pressed) : 0, {}};
   suspect.diagnosis.evidence = {
       fmt::format("the queue was up to {} full, and under pressure at {} of the looks", Percent(full), Percent(pressed)),
-      fmt::format("{:.0f} changes of pressure were told to streams", of("scheduling.pressure_events"))};
+      fmt::format("pressure was told to streams {:.0f} times", of("scheduling.pressure_events"))};
   if (durable > 0) {
     suspect.diagnosis.evidence.push_back(
         fmt::format("an observation waits {:.2f} of {:.2f} ms in the queue", wait * 1e3, durable * 1e3));

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <tuple>
 #include <utility>
 
 #include "loadtest/measure/environment.h"
+#include "loadtest/measure/series.h"
 #include "loadtest/pacing.h"
 #include "loadtest/report.h"
 
@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::pair<const char*, double> kQuantiles[] = {{"p50", 0.5},   {"p90", 0.9},    {"p95", 0.95},
                                                          {"p99", 0.99}, {"p999", 0.999}, {"max", 1.0}};
-constexpr double kSlotSeconds = 0.25;
 
 // The four latencies, and where a round keeps each.
 struct LatencyPart {
@@ -38,7 +37,16 @@ std::vector<double> EachRound(const Measured& measured, const Of& of) {
   return values;
 }
 
-double SecondsAt(const Histogram& histogram, double quantile) { return Seconds(histogram.Percentile(quantile)); }
+// Not where it is missing in one: the rounds of two reports would not go together.
+void PutIfWhole(const std::string& path, const std::vector<double>& rounds, BenchDocument& document) {
+  if (std::all_of(rounds.begin(), rounds.end(), [](double of) { return std::isfinite(of); })) {
+    document.PutRounds(path, rounds);
+  }
+}
+
+double SecondsAt(const Histogram& histogram, double quantile) {
+  return histogram.count() == 0 ? NAN : Seconds(histogram.Percentile(quantile));
+}
 
 void PutLatencies(const Measured& measured, BenchDocument& document) {
   for (const LatencyPart& part : kLatencies) {
@@ -52,9 +60,9 @@ void PutLatencies(const Measured& measured, BenchDocument& document) {
     }
     for (const auto& [name, quantile] : {std::pair("p50", 0.5), std::pair("p90", 0.9), std::pair("p95", 0.95),
                                         std::pair("p99", 0.99)}) {
-      document.PutRounds(path + "." + name + "_seconds", EachRound(measured, [&](const RoundOutcome& round) {
-                           return SecondsAt(round.steady.*part.of, quantile);
-                         }));
+      PutIfWhole(path + "." + name + "_seconds", EachRound(measured, [&, q = quantile](const RoundOutcome& round) {
+                   return SecondsAt(round.steady.*part.of, q);
+                 }), document);
     }
     Json bounds = Json::array(), counts = Json::array();
     all.ForEach([&](int64_t upper, uint64_t count) {
@@ -73,13 +81,9 @@ void PutStages(const Measured& measured, const MetricPage& steady, BenchDocument
       const auto value = steady.Quantile(metric, quantile, label);
       if (!value) continue;
       document.Put(path, *value);
-      const auto rounds = EachRound(measured, [&, q = quantile](const RoundOutcome& round) {
-        return round.steady_part.moved.Quantile(metric, q, label).value_or(NAN);
-      });
-      // Where it counted nothing in one, the rounds of two reports would not go together.
-      if (std::none_of(rounds.begin(), rounds.end(), [](double of) { return std::isnan(of); })) {
-        document.PutRounds(path, rounds);
-      }
+      PutIfWhole(path, EachRound(measured, [&, q = quantile](const RoundOutcome& round) {
+                   return round.steady_part.moved.Quantile(metric, q, label).value_or(NAN);
+                 }), document);
     }
   };
   // First, so that they come in their order, and last, so that a daemon that tells its stages is believed.
@@ -89,76 +93,6 @@ void PutStages(const Measured& measured, const MetricPage& steady, BenchDocument
   put_family();
   for (const StageMetric& stage : kStageMetrics) put(stage.stage, stage.metric, "");
   put_family();
-}
-
-// Latencies that came within a slot of time.
-struct SlotLatencies {
-  uint64_t total = 0;
-  std::vector<std::pair<int64_t, uint64_t>> each;
-
-  void Take(const StreamOutcome::Arrival& arrival) {
-    total += arrival.observations;
-    each.emplace_back(arrival.latency, arrival.observations);
-  }
-  // null where nothing came: there is no latency then. REQUIRES: each is sorted.
-  Json Quantile(double share) const {
-    uint64_t seen = 0;
-    for (const auto& [latency, count] : each) {
-      seen += count;
-      if (static_cast<double>(seen) >= share * static_cast<double>(total)) return Seconds(latency);
-    }
-    return nullptr;
-  }
-};
-
-// A part over time, in slots of a quarter of a second.
-struct Slot {
-  SlotLatencies observed, recalled;
-  double depth = 0;
-};
-
-std::vector<Slot> SlotsOf(const PartOutcome& part, const std::vector<StreamOutcome::Arrival>& arrivals,
-                          const std::vector<StreamOutcome::Arrival>& recalls) {
-  std::vector<Slot> slots(static_cast<size_t>(part.Wall() / kSlotSeconds) + 1);
-  const auto slot = [&](int64_t instant) -> Slot& {
-    const double seconds = std::max(0.0, Seconds(instant - part.began));
-    return slots[std::min(static_cast<size_t>(seconds / kSlotSeconds), slots.size() - 1)];
-  };
-  for (const StreamOutcome::Arrival& arrival : arrivals) slot(arrival.instant).observed.Take(arrival);
-  for (const StreamOutcome::Arrival& recall : recalls) slot(recall.instant).recalled.Take(recall);
-  for (const Look& look : part.looks) slot(look.instant).depth = std::max(slot(look.instant).depth, look.queue_depth);
-  for (Slot& of : slots) {
-    for (SlotLatencies* latencies : {&of.observed, &of.recalled}) std::sort(latencies->each.begin(), latencies->each.end());
-  }
-  return slots;
-}
-
-// The steady parts of all rounds one behind the other, then the bursts.
-void PutSeries(const Measured& measured, BenchDocument& document) {
-  std::vector<Slot> slots;
-  const auto append = [&](std::vector<Slot> more) {
-    slots.insert(slots.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-  };
-  for (const RoundOutcome& round : measured.rounds) append(SlotsOf(round.steady_part, round.steady.arrivals, round.steady.recalls));
-  for (const RoundOutcome& round : measured.rounds) append(SlotsOf(round.burst_part, round.burst.arrivals, {}));
-  Json at = Json::array(), rate = Json::array(), p50 = Json::array(), p99 = Json::array(), depth = Json::array();
-  Json recall_p50 = Json::array(), recall_p99 = Json::array();
-  for (size_t i = 0; i < slots.size(); ++i) {
-    at.push_back(static_cast<double>(i) * kSlotSeconds);
-    rate.push_back(static_cast<double>(slots[i].observed.total) / kSlotSeconds);
-    p50.push_back(slots[i].observed.Quantile(0.5));
-    p99.push_back(slots[i].observed.Quantile(0.99));
-    recall_p50.push_back(slots[i].recalled.Quantile(0.5));
-    recall_p99.push_back(slots[i].recalled.Quantile(0.99));
-    depth.push_back(slots[i].depth);
-  }
-  document.Put("series.seconds", std::move(at));
-  document.Put("series.observations_per_second", std::move(rate));
-  document.Put("series.p50_seconds", std::move(p50));
-  document.Put("series.p99_seconds", std::move(p99));
-  document.Put("series.recall_p50_seconds", std::move(recall_p50));
-  document.Put("series.recall_p99_seconds", std::move(recall_p99));
-  document.Put("series.queue_depth", std::move(depth));
 }
 
 void PutLimits(const Measured& measured, double throughput, BenchDocument& document) {
@@ -175,6 +109,32 @@ void PutLimits(const Measured& measured, double throughput, BenchDocument& docum
     if (bounds) document.Put(path + ".share", throughput / MedianOf(*samples));
     document.PutRounds(path + ".observations_per_second", *samples);
   }
+}
+
+// What was asked once, behind the steady parts: each round has the cues of its number, the same on both sides of a comparison.
+void PutRecall(const Measured& measured, BenchDocument& document) {
+  const RecallQuality& quality = measured.quality;
+  if (quality.latency.count() == 0) return;
+  document.Put("recall.at_10", quality.mean);
+  document.Put("recall.min_at_10", quality.least);
+  document.Put("recall.graph_candidates", quality.graph_candidates);
+  document.Put("recall.tail_scanned", quality.tail_scanned);
+  const size_t rounds = std::max<size_t>(measured.rounds.size(), 1);
+  std::vector<double> sums(rounds, 0), counts(rounds, 0);
+  for (size_t cue = 0; cue < quality.shares.size(); ++cue) {
+    sums[cue % rounds] += quality.shares[cue];
+    counts[cue % rounds] += 1;
+  }
+  for (size_t round = 0; round < rounds; ++round) sums[round] /= counts[round];
+  PutIfWhole("recall.at_10", sums, document);
+}
+
+// Out of gRPC's slices into a buffer, from there into the journal's group, and from that into the kernel; NAN without a
+// journal.
+double CopiesOf(const MetricPage& burst) {
+  const auto sum = [&](const char* name) { return burst.Sum(name).value_or(NAN); };
+  return (sum("engram_pool_copied_bytes_total") + 2 * sum("engram_journal_bytes_total")) /
+         sum("engram_journal_payload_bytes_total");
 }
 
 void PutResources(const Measured& measured, const MetricPage& burst, const MetricPage& steady,
@@ -210,8 +170,10 @@ void PutResources(const Measured& measured, const MetricPage& burst, const Metri
   if (written > 0) {
     const double sent = sum(burst, "engram_journal_payload_bytes_total");
     document.Put("resources.written_per_byte", written / sent);
-    // Out of gRPC's slices into a buffer, from there into the journal's group, and from that into the kernel.
-    document.Put("resources.copies_per_observation", (sum(burst, "engram_pool_copied_bytes_total") + 2 * written) / sent);
+    document.Put("resources.copies_per_observation", CopiesOf(burst));
+    PutIfWhole("resources.copies_per_observation", EachRound(measured, [](const RoundOutcome& round) {
+                 return CopiesOf(round.burst_part.moved);
+               }), document);
     document.Put("resources.bytes_per_sync", written / synced);
     document.Put("resources.journal_busy_share", sum(burst, "engram_journal_sync_seconds_sum") / wall);
   }
@@ -241,7 +203,11 @@ void PutScheduling(const Measured& measured, const MetricPage& burst, const Metr
   if (batches) {
     document.Put("scheduling.stolen_share", both.Sum("engram_streaming_work_stolen_total").value_or(0) / *batches);
   }
-  put("scheduling.pressure_events", both.Sum("engram_streaming_backpressure_activations_total"));
+  // A return to normal ends an episode and is none.
+  constexpr const char* kTold = "engram_streaming_backpressure_activations_total";
+  if (const auto told = both.Sum(kTold)) {
+    document.Put("scheduling.pressure_events", *told - both.Sum(kTold, "level=\"normal\"").value_or(0));
+  }
   put("scheduling.refused", both.Sum("engram_streaming_observations_rejected_total"));
   double peak = 0, backlog = 0, looks = 0, pressed = 0;
   uint64_t wakeups = 0, again = 0;
@@ -306,6 +272,7 @@ BenchDocument Summarise(const BenchPlan& plan, const Measured& measured) {
   document.Put("throughput.offered_per_second",
                measured.rounds.empty() ? 0 : measured.rounds.front().steady.offered_per_second);
   document.Put("throughput.kept_per_second", MedianOf(kept));
+  document.PutRounds("throughput.kept_per_second", kept);
   PutLatencies(measured, document);
   MetricPage burst, steady;
   for (const RoundOutcome& round : measured.rounds) {
@@ -313,12 +280,7 @@ BenchDocument Summarise(const BenchPlan& plan, const Measured& measured) {
     steady.Add(round.steady_part.moved);
   }
   PutStages(measured, steady, document);
-  if (measured.quality.latency.count() > 0) {
-    document.Put("recall.at_10", measured.quality.mean);
-    document.Put("recall.min_at_10", measured.quality.least);
-    document.Put("recall.graph_candidates", measured.quality.graph_candidates);
-    document.Put("recall.tail_scanned", measured.quality.tail_scanned);
-  }
+  PutRecall(measured, document);
   PutLimits(measured, throughput, document);
   PutResources(measured, burst, steady, document);
   PutScheduling(measured, burst, steady, document);

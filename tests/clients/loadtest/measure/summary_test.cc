@@ -1,9 +1,12 @@
 #include "loadtest/measure/summary.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace engram {
 namespace {
+
+using ::testing::ElementsAre;
 
 constexpr int64_t kMilli = 1'000'000;
 
@@ -52,6 +55,48 @@ TEST(SummaryTest, WithoutAJournalTheCopiesAreUnknown) {
   const Json* copies = document.Find("resources.copies_per_observation");
   ASSERT_NE(copies, nullptr);
   EXPECT_TRUE(copies->is_null());
+}
+
+TEST(SummaryTest, WhatIsJudgedHasItsValueInEachRound) {
+  Measured measured = Once();
+  measured.rounds.push_back(measured.rounds[0]);
+  for (size_t i = 0; i < 2; ++i) {
+    measured.rounds[i].steady.acknowledged_per_second = 100.0 * static_cast<double>(i + 1);
+    measured.rounds[i].burst_part.moved =
+        MetricPage(i == 0 ? "engram_pool_copied_bytes_total 100\nengram_journal_bytes_total 100\n"
+                            "engram_journal_payload_bytes_total 100\nengram_journal_syncs_total 2\n"
+                          : "engram_pool_copied_bytes_total 200\nengram_journal_bytes_total 100\n"
+                            "engram_journal_payload_bytes_total 100\nengram_journal_syncs_total 2\n");
+  }
+  measured.quality.latency.Record(kMilli);
+  measured.quality.mean = 0.85;
+  measured.quality.shares = {1, 0.8, 0.9, 0.7};
+  const BenchDocument document = Summarise(BenchPlan(), measured);
+  EXPECT_THAT(document.Rounds("throughput.kept_per_second"), ElementsAre(100, 200));
+  EXPECT_THAT(document.Rounds("resources.copies_per_observation"), ElementsAre(3, 4));
+  // Every second cue.
+  EXPECT_THAT(document.Rounds("recall.at_10"),
+              ElementsAre(::testing::DoubleEq(0.95), ::testing::DoubleEq(0.75)));
+}
+
+TEST(SummaryTest, ALatencyThatIsMissingInOneRoundHasNoRounds) {
+  Measured measured = Once();
+  measured.rounds.push_back(measured.rounds[0]);
+  for (RoundOutcome& round : measured.rounds) round.steady.observe.Record(kMilli);
+  measured.rounds[0].steady.recall.Record(kMilli);
+  const BenchDocument document = Summarise(BenchPlan(), measured);
+  EXPECT_EQ(document.Rounds("latency.observe.p50_seconds").size(), 2u);
+  EXPECT_TRUE(document.Number("latency.recall.p50_seconds").has_value());
+  EXPECT_TRUE(document.Rounds("latency.recall.p50_seconds").empty());
+}
+
+TEST(SummaryTest, PressureThatIsOverIsNoEventOfItsOwn) {
+  Measured measured = Once();
+  measured.rounds[0].burst_part.moved =
+      MetricPage("engram_streaming_backpressure_activations_total{memory_space=\"a\",level=\"warning\"} 3\n"
+                 "engram_streaming_backpressure_activations_total{memory_space=\"a\",level=\"critical\"} 1\n"
+                 "engram_streaming_backpressure_activations_total{memory_space=\"a\",level=\"normal\"} 3\n");
+  EXPECT_EQ(Summarise(BenchPlan(), measured).Number("scheduling.pressure_events"), 4);
 }
 
 }  // namespace
