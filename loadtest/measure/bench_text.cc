@@ -94,7 +94,8 @@ BenchSection Compared(const BenchDocument& document) {
     if (alternating) {
       row.push_back(fmt::format("{:.2f} to {:.2f}", figure.value("ratio_least", 1.0), figure.value("ratio_most", 1.0)));
     }
-    row.push_back(fmt::format("± {:.1f} %", figure.value("noise", 0.0) * 100));
+    const double noise = figure.value("noise", 0.0);
+    row.push_back(noise > 0 ? fmt::format("× {:.2f}", 1 + noise) : "");
     row.push_back(VerdictText(figure.value("verdict", "")));
     section.rows.push_back(std::move(row));
   }

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <iterator>
 #include <string_view>
 #include <utility>
 
+#include "loadtest/measure/chance.h"
 #include "loadtest/report.h"
 
 namespace engram {
@@ -17,97 +19,58 @@ namespace {
 struct Figure {
   std::string path;
   bool more_is_better;
-  // Which limit of the machine excuses it, as far as that moved; empty: none.
+  // Which limit of the machine it hangs on; empty: none.
   std::string limit;
-  // A change of the ratio that the figure has by itself where no rounds tell its spread.
-  double grain;
-  // False: told, not judged. One stall of the machine decides the rarest latencies, one cue the least recall.
+  // False: told, not judged. Each figure that is judged makes chance wider for all, so only what the others do not show is.
   bool judged = true;
-  // A change by less than this is none, whatever the ratio.
-  double least = 0;
 };
 
 constexpr const char *kSink = "grpc_sink", *kDisk = "disk_sync", *kMemory = "memory_scan";
 constexpr const char* kLimits[] = {kSink, kDisk, kMemory};
-// The daemon's own histograms have buckets, and a median wanders within one.
-constexpr double kBucketGrain = 0.3, kLeastStage = 50e-6;
+// Of all judged figures together, how often chance may call one worse; and as often one better.
+constexpr double kChance = 0.01;
+// So wide a chance is as good as none known; a number for the report.
+constexpr double kMostNoise = 1e6;
 
 std::string LimitPath(const std::string& limit) { return "limits." + limit + ".observations_per_second"; }
 
-std::string LimitOfStage(const std::string& stage) {
-  if (stage == "recall" || stage == "walk" || stage == "scan" || stage == "rerank") return kMemory;
-  const bool waits_for_disk = stage == "journal" || stage == "durable" || stage == "publish" || stage == "acknowledge";
-  return waits_for_disk ? kDisk : kSink;
-}
+bool SyncsNothing(const BenchDocument& document) { return document.Text("config.durability") == "memory"; }
 
 // All that has a better and a worse, of what both have.
 std::vector<Figure> FiguresOf(const BenchDocument& base, const BenchDocument& now) {
-  std::vector<Figure> all = {
-      {"throughput.observations_per_second", true, kSink, 0.02},
-      {"throughput.bytes_per_second", true, kSink, 0.02, false},
-      {"throughput.kept_per_second", true, kSink, 0.02},
-  };
+  std::vector<Figure> all = {{"throughput.observations_per_second", true, kSink},
+                             {"throughput.bytes_per_second", true, kSink, false},
+                             {"throughput.kept_per_second", true, kSink}};
+  // What is acknowledged without a sync does not wait for the disk.
+  const char* acknowledged = SyncsNothing(base) && SyncsNothing(now) ? kSink : kDisk;
   const std::pair<const char*, const char*> latencies[] = {
-      {"observe", kDisk}, {"durable", kDisk}, {"indexed", kDisk}, {"recall", kMemory}};
+      {"observe", acknowledged}, {"durable", acknowledged}, {"indexed", acknowledged}, {"recall", kMemory}};
   for (const auto& [name, limit] : latencies) {
-    const std::string path = std::string("latency.") + name;
-    all.push_back({path + ".p50_seconds", false, limit, 0.05});
-    all.push_back({path + ".p90_seconds", false, limit, 0.05});
-    all.push_back({path + ".p95_seconds", false, limit, 0.1});
-    all.push_back({path + ".p99_seconds", false, limit, 0.1});
-    all.push_back({path + ".p999_seconds", false, limit, 0.1, false});
-    all.push_back({path + ".max_seconds", false, limit, 0.1, false});
+    for (const char* quantile : {"p50", "p90", "p95", "p99", "p999", "max"}) {
+      const bool judged = std::string_view(quantile) == "p50" || std::string_view(quantile) == "p99";
+      all.push_back({fmt::format("latency.{}.{}_seconds", name, quantile), false, limit, judged});
+    }
   }
   if (const Json* stages = now.Find("stages"); stages != nullptr) {
     for (const auto& [name, unused] : stages->items()) {
-      const std::string path = "stages." + name;
-      all.push_back({path + ".p50_seconds", false, LimitOfStage(name), kBucketGrain, true, kLeastStage});
-      all.push_back({path + ".p99_seconds", false, LimitOfStage(name), kBucketGrain, false});
+      for (const char* quantile : {"p50", "p99"}) {
+        all.push_back({fmt::format("stages.{}.{}_seconds", name, quantile), false, "", false});
+      }
     }
   }
-  const Figure rest[] = {{"recall.at_10", true, "", 0.01},
-                         {"recall.min_at_10", true, "", 0.01, false},
-                         {"resources.daemon_cpu_seconds_per_million", false, kSink, 0.02},
-                         {"resources.steady_cpu_cores", false, kSink, 0.02, false},
-                         {"resources.copies_per_observation", false, "", 0.02},
-                         {"resources.peak_memory_bytes", false, "", 0.05}};
+  // Bursts last a time and not a number of observations, so peak memory grows with the throughput.
+  const Figure rest[] = {{"recall.at_10", true, ""},
+                         {"recall.min_at_10", true, "", false},
+                         {"resources.daemon_cpu_seconds_per_million", false, kSink},
+                         {"resources.steady_cpu_cores", false, kSink, false},
+                         {"resources.copies_per_observation", false, ""},
+                         {"resources.peak_memory_bytes", false, "", false}};
   all.insert(all.end(), std::begin(rest), std::end(rest));
   std::erase_if(all, [&](const Figure& figure) {
     const auto was = base.Number(figure.path), is = now.Number(figure.path);
     return !was || !is || *was <= 0;
   });
   return all;
-}
-
-struct Sample {
-  double mean = 0, deviation = 0;
-  size_t count = 0;
-};
-
-Sample SampleOf(const std::vector<double>& values) {
-  Sample sample;
-  sample.count = values.size();
-  for (const double value : values) sample.mean += value / static_cast<double>(values.size());
-  if (values.size() < 2) return sample;
-  double squares = 0;
-  for (const double value : values) squares += (value - sample.mean) * (value - sample.mean);
-  sample.deviation = std::sqrt(squares / static_cast<double>(values.size() - 1));
-  return sample;
-}
-
-// Student's t that chance exceeds once in a hundred, one-sided.
-double StudentOf(size_t freedom) {
-  constexpr double kTable[] = {31.8, 6.96, 4.54, 3.75, 3.36, 3.14, 3.0, 2.9, 2.82, 2.76};
-  if (freedom == 0) return kTable[0];
-  return freedom <= std::size(kTable) ? kTable[freedom - 1] : 2.6;
-}
-
-Compared::Verdict VerdictOf(const Compared& compared, const Figure& figure, double threshold) {
-  if (!figure.judged) return Compared::Verdict::kTold;
-  const double change = std::abs(compared.ratio - 1);
-  if (change <= threshold || change <= compared.noise) return Compared::Verdict::kSame;
-  if (std::abs(compared.now - compared.base) < figure.least) return Compared::Verdict::kSame;
-  return (compared.ratio > 1) == figure.more_is_better ? Compared::Verdict::kBetter : Compared::Verdict::kWorse;
 }
 
 std::vector<Drift> DriftsOf(const BenchDocument& base, const BenchDocument& now) {
@@ -119,34 +82,64 @@ std::vector<Drift> DriftsOf(const BenchDocument& base, const BenchDocument& now)
   return drifts;
 }
 
-// What a drift excuses of a change: the machine became slower and the figure worse, or faster and better.
-double ExcusedBy(const Drift& drift, const Figure& figure, const Compared& compared) {
-  const bool worse = (compared.ratio > 1) != figure.more_is_better;
-  return worse == (drift.Ratio() < 1) ? drift.Size() : 0;
+// A figure beside what its rounds say of it. Logarithms.
+struct Weighed {
+  Figure figure;
+  Compared compared;
+  double change = 0;  // Of the ratio.
+  MedianError error;
+  bool has_rounds = false;
+
+  bool IsJudged() const { return figure.judged && has_rounds; }
+};
+// Fills all but the figure, which both have rounds of.
+using Weigh = std::function<void(const std::vector<double>& was, const std::vector<double>& is, Weighed& of)>;
+
+// The machine moved by `drift`, and a figure that hangs on its limit may have followed that, not at all, or anything between;
+// so what the program did is between the whole gain and what the drift leaves of it.
+Compared::Verdict VerdictOf(double gain, double drift, double band) {
+  if (std::max(gain, gain - drift) < -band) return Compared::Verdict::kWorse;
+  if (std::min(gain, gain - drift) > band) return Compared::Verdict::kBetter;
+  return std::abs(drift) > std::log1p(kMostDrift) ? Compared::Verdict::kMachine : Compared::Verdict::kSame;
 }
 
-template <class Noise>
 Comparison Compare(const BenchDocument& base, const BenchDocument& now, double threshold, std::vector<Drift> drifts,
-                   const Noise& noise) {
+                   const Weigh& weigh) {
   Comparison comparison;
   comparison.threshold = threshold;
   comparison.drifts = std::move(drifts);
-  for (const Figure& figure : FiguresOf(base, now)) {
-    Compared compared;
-    compared.path = figure.path;
-    compared.base = *base.Number(figure.path);
-    compared.now = *now.Number(figure.path);
+  std::vector<Weighed> all;
+  for (Figure& figure : FiguresOf(base, now)) {
+    Weighed of{std::move(figure)};
+    Compared& compared = of.compared;
+    compared.path = of.figure.path;
+    compared.base = compared.base_whole = *base.Number(of.figure.path);
+    compared.now = compared.now_whole = *now.Number(of.figure.path);
     compared.ratio = compared.least = compared.most = compared.now / compared.base;
-    noise(figure, compared);
-    for (const Drift& drift : comparison.drifts) {
-      if (drift.limit == figure.limit) compared.noise += ExcusedBy(drift, figure, compared);
+    const std::vector<double> was = base.Rounds(of.figure.path), is = now.Rounds(of.figure.path);
+    of.has_rounds = was.size() >= 2 && is.size() >= 2;
+    if (of.has_rounds) {
+      compared.base = SpreadOf(was).median;
+      compared.now = SpreadOf(is).median;
+      weigh(was, is, of);
     }
-    compared.verdict = VerdictOf(compared, figure, threshold);
-    const bool moved = std::any_of(comparison.drifts.begin(), comparison.drifts.end(), [&](const Drift& drift) {
-      return drift.limit == figure.limit && drift.Size() > kMostDrift;
-    });
-    if (moved && figure.judged) compared.verdict = Compared::Verdict::kMachine;
-    comparison.figures.push_back(std::move(compared));
+    comparison.judged += of.IsJudged() ? 1 : 0;
+    all.push_back(std::move(of));
+  }
+  const double chance = kChance / static_cast<double>(std::max<size_t>(comparison.judged, 1));
+  for (Weighed& of : all) {
+    const double reach = of.has_rounds ? of.error.Reach(chance) : 0;
+    of.compared.noise = std::min(std::expm1(reach), kMostNoise);
+    of.compared.verdict = Compared::Verdict::kTold;
+    if (of.IsJudged()) {
+      double drift = 0;
+      for (const Drift& moved : comparison.drifts) {
+        if (moved.limit == of.figure.limit) drift = std::log(moved.Ratio());
+      }
+      of.compared.verdict = VerdictOf(of.figure.more_is_better ? of.change : -of.change, drift,
+                                      std::max(std::log1p(threshold), reach));
+    }
+    comparison.figures.push_back(std::move(of.compared));
   }
   return comparison;
 }
@@ -176,36 +169,28 @@ bool Comparison::Regressed() const { return HasVerdict(figures, Compared::Verdic
 bool Comparison::Incomparable() const { return HasVerdict(figures, Compared::Verdict::kMachine); }
 
 Comparison CompareStored(const BenchDocument& base, const BenchDocument& now, double threshold) {
-  const auto noise = [&](const Figure& figure, Compared& compared) {
-    const Sample was = SampleOf(base.Rounds(figure.path)), is = SampleOf(now.Rounds(figure.path));
-    compared.noise = figure.grain;
-    if (was.count < 2 || is.count < 2 || was.mean <= 0) return;
-    const double error = std::sqrt(was.deviation * was.deviation / static_cast<double>(was.count) +
-                                   is.deviation * is.deviation / static_cast<double>(is.count));
-    compared.noise =
-        std::max(compared.noise, StudentOf(std::min(was.count, is.count) - 1) * error / was.mean);
+  const auto weigh = [](const std::vector<double>& was, const std::vector<double>& is, Weighed& of) {
+    of.change = LogsOf({of.compared.now}).front() - LogsOf({of.compared.base}).front();
+    of.compared.ratio = of.compared.least = of.compared.most = std::exp(of.change);
+    of.error = ErrorOfDifference(LogsOf(was), LogsOf(is));
   };
-  return Compare(base, now, threshold, DriftsOf(base, now), noise);
+  return Compare(base, now, threshold, DriftsOf(base, now), weigh);
 }
 
 Comparison CompareAlternating(const BenchDocument& base, const BenchDocument& now, double threshold) {
-  const auto noise = [&](const Figure& figure, Compared& compared) {
-    const std::vector<double> was = base.Rounds(figure.path), is = now.Rounds(figure.path);
-    compared.noise = figure.grain;
-    std::vector<double> ratios;
-    for (size_t i = 0; i < std::min(was.size(), is.size()); ++i) {
-      if (was[i] > 0) ratios.push_back(is[i] / was[i]);
-    }
-    if (ratios.size() < 2) return;
-    const Spread spread = SpreadOf(ratios);
-    const Sample sample = SampleOf(ratios);
-    compared.ratio = spread.median;
-    compared.least = spread.least;
-    compared.most = spread.most;
-    compared.noise = std::max(compared.noise, StudentOf(sample.count - 1) * sample.deviation /
-                                                  std::sqrt(static_cast<double>(sample.count)));
+  const auto weigh = [](const std::vector<double>& was, const std::vector<double>& is, Weighed& of) {
+    std::vector<double> changes = LogsOf(is);
+    changes.resize(std::min(was.size(), is.size()));
+    const std::vector<double> before = LogsOf(was);
+    for (size_t i = 0; i < changes.size(); ++i) changes[i] -= before[i];
+    const Spread spread = SpreadOf(changes);
+    of.change = spread.median;
+    of.compared.ratio = std::exp(spread.median);
+    of.compared.least = std::exp(spread.least);
+    of.compared.most = std::exp(spread.most);
+    of.error = ErrorOfMedian(changes);
   };
-  Comparison comparison = Compare(base, now, threshold, {}, noise);
+  Comparison comparison = Compare(base, now, threshold, {}, weigh);
   comparison.alternating = true;
   return comparison;
 }
@@ -230,6 +215,10 @@ void PutComparison(const Comparison& comparison, const std::string& base, BenchD
   for (const Compared& figure : comparison.figures) {
     Json one = {{"figure", figure.path},   {"base", figure.base},   {"now", figure.now},
                 {"ratio", figure.ratio},   {"noise", figure.noise}, {"verdict", NameOf(figure.verdict)}};
+    if (figure.base_whole != figure.base || figure.now_whole != figure.now) {
+      one["base_whole"] = figure.base_whole;
+      one["now_whole"] = figure.now_whole;
+    }
     if (comparison.alternating) {
       one["ratio_least"] = figure.least;
       one["ratio_most"] = figure.most;
@@ -247,6 +236,7 @@ void PutComparison(const Comparison& comparison, const std::string& base, BenchD
   document.Put("comparison", Json{{"base", base},
                                   {"alternating", comparison.alternating},
                                   {"threshold", comparison.threshold},
+                                  {"judged", comparison.judged},
                                   {"regressed", comparison.Regressed()},
                                   {"incomparable", comparison.Incomparable()},
                                   {"machine", std::move(drifts)},

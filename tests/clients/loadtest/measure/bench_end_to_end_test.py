@@ -131,7 +131,7 @@ class Bench(unittest.TestCase):
         worse = [f["figure"] for f in comparison["figures"] if f["verdict"] == "worse"]
         self.assertEqual(worse, ["throughput.observations_per_second"])
         self.assertEqual(run("bench", "--stored", "now.json", "--compare", "now.json").returncode, 0)
-        self.assertEqual(run("bench", "--stored", "now.json", "--compare", "before.json", "--threshold", "60%").returncode,
+        self.assertEqual(run("bench", "--stored", "now.json", "--compare", "before.json", "--threshold", "120%").returncode,
                          0)
         self.assertEqual(run("bench", "--stored", "nothing").returncode, 66)
 
