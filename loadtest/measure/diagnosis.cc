@@ -12,7 +12,7 @@ namespace {
 constexpr double kNear = 0.75;
 // Pools that serve less than this are too small; the share of the memory's speed, in single passes, that copying may
 // take before it is what bounds; what may be written of each byte sent.
-constexpr double kLeastReuse = 0.8, kCopyShare = 0.2, kMostCopies = 1.5;
+constexpr double kLeastReuse = 0.8, kCopyShare = 0.2, kMostWritten = 1.5;
 constexpr double kSmallSync = 256 * 1024;
 
 // A class, how near it is to its end, and what speaks for it.
@@ -149,16 +149,24 @@ Suspect Memory(const Figures& of) {
 }
 
 Suspect Copy(const Figures& of) {
-  const double share = of("limits.memory_scan.share"), copies = of("resources.written_per_byte", 1);
+  const double share = of("limits.memory_scan.share"), written = of("resources.written_per_byte", 1);
   Suspect suspect{"copy-bound", 0, {}};
-  suspect.nearness = std::max(share / kCopyShare * kNear, copies > kMostCopies ? copies / kMostCopies * kNear : 0.0);
+  suspect.nearness = std::max(share / kCopyShare * kNear, written > kMostWritten ? written / kMostWritten * kNear : 0.0);
   suspect.diagnosis.evidence = {
       fmt::format("one pass over what was sent is {} of what the memory can be read at", Percent(share)),
-      fmt::format("{:.2f} bytes were written for each byte sent", copies)};
-  suspect.diagnosis.knob = "--dimension";
-  suspect.diagnosis.advice = copies > kMostCopies
-                                 ? "send more observations a frame: the framing of small records outweighs them"
-                                 : "send half-precision embeddings: every pass over them moves half the bytes";
+      fmt::format("{:.2f} bytes were written for each byte sent", written)};
+  if (const double copies = of("resources.copies_per_observation"); copies > 0) {
+    suspect.diagnosis.evidence.push_back(
+        fmt::format("each byte was copied {:.1f} times on its way to the disk, where 3 are the least", copies));
+  }
+  if (written > kMostWritten) {
+    suspect.diagnosis.knob = "--batch";
+    suspect.diagnosis.advice = "send more observations a frame: the framing of small records outweighs them";
+  } else {
+    suspect.diagnosis.knob = "storage.embeddings";
+    suspect.diagnosis.advice =
+        "keep them as f16, and send them so where you can: every pass over them then moves half the bytes";
+  }
   return suspect;
 }
 

@@ -1,5 +1,6 @@
 #include "loadtest/measure/diagnosis.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <initializer_list>
@@ -7,6 +8,10 @@
 
 namespace engram {
 namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Nothing near its end on four cores.
 BenchDocument Idle(std::initializer_list<std::pair<const char*, double>> figures) {
@@ -100,8 +105,17 @@ TEST(DiagnosisTest, MemoryNearItsLimitOrPoolsThatDoNotServeAreMemoryBound) {
 }
 
 TEST(DiagnosisTest, BytesMovedAgainAndAgainAreCopyBound) {
-  EXPECT_EQ(Diagnose(Idle({{"limits.memory_scan.share", 0.25}})).bottleneck, "copy-bound");
-  EXPECT_EQ(Diagnose(Idle({{"resources.written_per_byte", 2.5}})).bottleneck, "copy-bound");
+  const Diagnosis passes = Diagnose(Idle({{"limits.memory_scan.share", 0.25}}));
+  EXPECT_EQ(passes.bottleneck, "copy-bound");
+  EXPECT_EQ(passes.knob, "storage.embeddings");
+  EXPECT_THAT(passes.advice, HasSubstr("f16"));
+  const Diagnosis framing =
+      Diagnose(Idle({{"resources.written_per_byte", 2.5}, {"resources.copies_per_observation", 6.1}}));
+  EXPECT_EQ(framing.bottleneck, "copy-bound");
+  EXPECT_EQ(framing.knob, "--batch");
+  EXPECT_THAT(framing.evidence, Contains(HasSubstr("copied 6.1 times")));
+  // What was not measured is no evidence.
+  EXPECT_THAT(passes.evidence, Not(Contains(HasSubstr("copied"))));
 }
 
 TEST(DiagnosisTest, AFullQueueThatNothingExplainsIsBackpressureBound) {
