@@ -1,6 +1,7 @@
 // engram tune: searches for the settings that reach a goal on this machine, and writes them down with the evidence.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "clients/cli/bench_request.h"
@@ -25,6 +26,18 @@ Trial TrialOf(const Trial& named, const BenchDocument& document) {
   trial.throughput = document.Number("throughput.observations_per_second").value_or(0);
   trial.cpu_share = document.Number("resources.steady_cpu_cores").value_or(0);
   return trial;
+}
+
+// One for each round, of what a goal is about; none where a round has no latency.
+std::vector<Trial> RoundsOf(const BenchDocument& document) {
+  const std::vector<double> latencies = document.Rounds("latency.durable.p99_seconds");
+  const std::vector<double> rates = document.Rounds("throughput.observations_per_second");
+  std::vector<Trial> rounds(std::min(latencies.size(), rates.size()));
+  for (size_t i = 0; i < rounds.size(); ++i) {
+    rounds[i].p99_seconds = latencies[i];
+    rounds[i].throughput = rates[i];
+  }
+  return rounds;
 }
 
 TargetSpec With(TargetSpec target, const Trial& trial) {
@@ -129,13 +142,13 @@ TuneMeans MeansOf(Session& session, const BenchRequest& request, const Json& in_
     }
     return trial;
   };
-  means.confirm = [measured](const Trial& baseline, const Trial& other,
-                             double seconds) -> absl::StatusOr<std::vector<Trial>> {
+  means.confirm = [measured](const Trial& baseline, const Trial& other, double seconds) -> absl::StatusOr<Turns> {
     BenchRequest both = measured(other, seconds);
     both.base = measured(baseline, seconds).target;
     const absl::StatusOr<BenchResult> result = RunBench(both);
     if (!result.ok()) return result.status();
-    return std::vector<Trial>{TrialOf(baseline, *result->base), TrialOf(other, result->document)};
+    return Turns{TrialOf(baseline, *result->base), TrialOf(other, result->document), RoundsOf(*result->base),
+                 RoundsOf(result->document)};
   };
   means.now = [] { return Seconds(NowNanos()); };
   means.in_force = [&in_force](const std::string& key) { return SettingText(in_force, key); };

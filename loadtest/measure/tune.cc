@@ -9,6 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "loadtest/measure/chance.h"
+#include "loadtest/report.h"
+
 namespace engram {
 namespace {
 
@@ -33,6 +36,9 @@ const std::vector<Knob>& Knobs() {
 
 // A change smaller than this is no reason to change anything.
 constexpr double kLeastGain = 0.03;
+// How often chance may confirm what is no better. More than a comparison allows: such a setting does little harm, and one that
+// is missed costs what was searched for.
+constexpr double kChance = 0.05;
 // Of the budget: until when single settings are tried, until when combinations are, and what a trial measures.
 constexpr double kSinglesUntil = 0.65, kCombinationsUntil = 0.85, kTrialShare = 1.0 / 24;
 constexpr double kShortestTrial = 1, kLongestTrial = 15;
@@ -124,16 +130,29 @@ class Search {
     const double overhead = Elapsed() / static_cast<double>(result_.trials.size()) - trial_seconds_;
     // Each of the two takes its own time.
     const double seconds = std::clamp((left - 2 * std::max(overhead, 0.0)) / 2, trial_seconds_, 2 * kLongestTrial);
-    absl::StatusOr<std::vector<Trial>> confirmed = means_.confirm(result_.trials.front(), result_.winner, seconds);
-    if (!confirmed.ok()) {
-      result_.unconfirmed = std::string(confirmed.status().message());
+    const absl::StatusOr<Turns> turns = means_.confirm(result_.trials.front(), result_.winner, seconds);
+    if (!turns.ok()) {
+      result_.unconfirmed = std::string(turns.status().message());
       result_.winner = result_.trials.front();
       return absl::OkStatus();
     }
-    result_.confirmed = *std::move(confirmed);
-    const bool held = ScoreOf(result_.confirmed.back(), goal_) > ScoreOf(result_.confirmed.front(), goal_);
-    result_.winner = held ? result_.confirmed.back() : result_.confirmed.front();
+    result_.confirmed = {turns->baseline, turns->other};
+    result_.winner = Held(*turns) ? turns->other : turns->baseline;
     return absl::OkStatus();
+  }
+
+  // Whether the rounds agree that it is worth a change.
+  bool Held(const Turns& turns) {
+    std::vector<double> gains;
+    for (size_t i = 0; i < std::min(turns.baseline_rounds.size(), turns.other_rounds.size()); ++i) {
+      gains.push_back(ScoreOf(turns.other_rounds[i], goal_) - ScoreOf(turns.baseline_rounds[i], goal_));
+    }
+    if (gains.size() < 2) {
+      result_.unconfirmed = "not every round was acknowledged; a longer budget has longer ones";
+      return false;
+    }
+    const double gain = SpreadOf(gains).median;
+    return gain > kLeastGain && gain > ErrorOfMedian(gains).Reach(kChance);
   }
 
   const TuneGoal goal_;

@@ -3,7 +3,8 @@
 // Threads: the caller's. Ownership: values. Blocking: as long as the measurements it asks for. Errors: the baseline's; of
 //          other trials it is a result that they cannot be had, as of settings that the daemon refuses.
 // Why:     what a setting does depends on the machine and the load, so it is measured; one at a time says what helped,
-//          together says whether it adds up, and a last run that takes turns with the baseline says whether it is true.
+//          together says whether it adds up, and a last run that takes turns with the baseline says whether it is true: the
+//          best of many trials is so by chance, too.
 #pragma once
 
 #include <functional>
@@ -38,11 +39,16 @@ struct Trial {
 // not be measured at minus infinity.
 double ScoreOf(const Trial& trial, const TuneGoal& goal);
 
+// Two that took turns: as a whole, and round by round.
+struct Turns {
+  Trial baseline, other;
+  std::vector<Trial> baseline_rounds, other_rounds;
+};
+
 struct TuneMeans {
   // Measures a daemon with these settings for so long.
   std::function<absl::StatusOr<Trial>(const Trial& named, double seconds)> measure;
-  // Both, round by round; the first is the baseline.
-  std::function<absl::StatusOr<std::vector<Trial>>(const Trial& baseline, const Trial& other, double seconds)> confirm;
+  std::function<absl::StatusOr<Turns>(const Trial& baseline, const Trial& other, double seconds)> confirm;
   // Seconds since some instant.
   std::function<double()> now;
   // "key" of the baseline: what a setting is without us; empty: unknown.

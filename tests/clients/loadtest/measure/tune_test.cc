@@ -11,6 +11,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 // A made-up daemon: each setting makes it faster by a factor, and each trial takes its time and two seconds more.
 class MadeUpDaemon {
@@ -36,11 +37,17 @@ class MadeUpDaemon {
     means.measure = [this](const Trial& named, double seconds) -> absl::StatusOr<Trial> {
       return Measure(named, seconds);
     };
-    means.confirm = [this](const Trial& baseline, const Trial& other,
-                           double seconds) -> absl::StatusOr<std::vector<Trial>> {
-      std::vector<Trial> both = {Measure(baseline, seconds), Measure(other, seconds)};
-      if (flatters) both.back().p99_seconds = 1;
-      return both;
+    means.confirm = [this](const Trial& baseline, const Trial& other, double seconds) -> absl::StatusOr<Turns> {
+      Turns turns;
+      turns.baseline = Measure(baseline, seconds);
+      turns.other = Measure(other, seconds);
+      if (flatters) turns.other.p99_seconds *= flattery;
+      for (const double wobble : wobbles) {
+        turns.baseline_rounds.push_back(turns.baseline);
+        turns.other_rounds.push_back(turns.other);
+        turns.other_rounds.back().p99_seconds *= wobble;
+      }
+      return turns;
     };
     means.now = [this] { return clock_; };
     means.in_force = [](const std::string& key) { return key == "num_workers" ? "4" : ""; };
@@ -50,6 +57,9 @@ class MadeUpDaemon {
   double clock() const { return clock_; }
   // What it seemed to be alone does not hold when the baseline takes turns with it.
   bool flatters = false;
+  double flattery = 50;
+  // What each round of the last run has of the p99 that it has as a whole.
+  std::vector<double> wobbles = {1.01, 1, 0.99, 1.02, 0.98};
 
  private:
   const std::map<std::string, double> helps_;
@@ -82,6 +92,22 @@ TEST(TuneTest, WhatDoesNotHoldBesideTheBaselineIsNotRecommended) {
   const auto result = Tune(kGoal, daemon.Means());
   ASSERT_TRUE(result.ok());
   EXPECT_TRUE(result->winner.settings.empty());
+}
+
+TEST(TuneTest, AGainThatIsNoneOrThatTheRoundsDoNotAgreeOnIsNotRecommended) {
+  const auto winner = [](double flattery, std::vector<double> wobbles) {
+    MadeUpDaemon daemon({{"num_workers=2", 1.5}});
+    daemon.flatters = true;
+    daemon.flattery = flattery;
+    daemon.wobbles = std::move(wobbles);
+    return Tune(kGoal, daemon.Means())->winner.settings;
+  };
+  const std::vector<double> steady = {1.01, 1, 0.99, 1.02, 0.98}, wild = {6, 0.4, 1, 0.3, 5};
+  EXPECT_THAT(winner(1, steady), ElementsAre("num_workers=2"));
+  // Throughput and p99 gain half as much again each; the p99 then loses all but two hundredths of both.
+  EXPECT_THAT(winner(1.5 * 1.5 * 0.98, steady), IsEmpty());
+  EXPECT_THAT(winner(1, wild), IsEmpty());
+  EXPECT_THAT(winner(1, {1}), IsEmpty());
 }
 
 TEST(TuneTest, DoesNotTryWhatIsInForce) {
@@ -131,7 +157,7 @@ TEST(TuneTest, SettingsThatTheDaemonRefusesAreAResultAndTheSearchGoesOn) {
 TEST(TuneTest, ABestThatCannotBeConfirmedIsNotRecommended) {
   MadeUpDaemon daemon({{"num_workers=2", 1.5}});
   TuneMeans means = daemon.Means();
-  means.confirm = [](const Trial&, const Trial&, double) -> absl::StatusOr<std::vector<Trial>> {
+  means.confirm = [](const Trial&, const Trial&, double) -> absl::StatusOr<Turns> {
     return absl::InternalError("no room for two");
   };
   const auto result = Tune(kGoal, means);
