@@ -151,12 +151,31 @@ size_t Width(const std::string& text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
+std::string CsvCell(const Json& json) {
+  if (!json.is_string()) return json.dump();
+  std::string text = json.get<std::string>();
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  for (size_t at = text.find('"'); at != std::string::npos; at = text.find('"', at + 2)) text.insert(at, 1, '"');
+  return '"' + text + '"';
+}
+
 void AddNumbers(const Json& json, const std::string& path, std::string& out) {
   if (json.is_number()) out += fmt::format("{},{}\n", path, json.dump());
   if (!json.is_object()) return;
   for (const auto& [key, value] : json.items()) {
-    if (path.empty() && (key == "series" || key == "histogram" || key == "rounds")) continue;
+    if (path.empty() && (key == "series" || key == "histogram" || key == "rounds" || key == "comparison")) continue;
     AddNumbers(value, path.empty() ? key : path + "." + key, out);
+  }
+}
+
+// What a comparison comes to is in words, too, and its figures are a list: each goes by its name.
+void AddComparison(const Json& json, const std::string& path, std::string& out) {
+  if (json.is_number() || json.is_boolean() || json.is_string()) out += fmt::format("{},{}\n", path, CsvCell(json));
+  if (!json.is_structured()) return;
+  for (const auto& [key, value] : json.items()) {
+    if (key == "figure" || key == "limit") continue;
+    const std::string name = json.is_array() && value.is_object() ? value.value("figure", value.value("limit", key)) : key;
+    AddComparison(value, path + "." + name, out);
   }
 }
 
@@ -288,6 +307,9 @@ std::string RenderMarkdown(const BenchDocument& document) {
 std::string RenderCsv(const BenchDocument& document) {
   std::string out = "figure,value\n";
   AddNumbers(document.json(), "", out);
+  if (const Json* comparison = document.Find("comparison"); comparison != nullptr) {
+    AddComparison(*comparison, "comparison", out);
+  }
   return out;
 }
 

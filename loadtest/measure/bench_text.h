@@ -27,7 +27,8 @@ std::string FigureText(const std::string& path, double value);
 using Paint = std::function<std::string(const std::string& role, const std::string& text)>;
 std::string RenderPretty(const BenchDocument& document, const Paint& paint);
 std::string RenderMarkdown(const BenchDocument& document);
-// `figure,value` for every number of the document but the series and histograms.
+// `figure,value` for every number of the document but the series, histograms and rounds, and for all of a comparison:
+// `comparison.regressed,false`, `comparison.figures.latency.recall.p50_seconds.verdict,same`.
 std::string RenderCsv(const BenchDocument& document);
 
 }  // namespace engram

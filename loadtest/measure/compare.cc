@@ -29,8 +29,8 @@ constexpr const char *kSink = "grpc_sink", *kDisk = "disk_sync", *kMemory = "mem
 constexpr const char* kLimits[] = {kSink, kDisk, kMemory};
 // Of all judged figures together, how often chance may call one worse; and as often one better.
 constexpr double kChance = 0.01;
-// So wide a chance is as good as none known; a number for the report.
-constexpr double kMostNoise = 1e6;
+// So wide a chance is as good as none known, and a median of nothing has no ratio; numbers, for the report.
+constexpr double kMostNoise = 1e6, kLeastBase = 1e-12;
 
 std::string LimitPath(const std::string& limit) { return "limits." + limit + ".observations_per_second"; }
 
@@ -92,7 +92,7 @@ struct Weighed {
 
   bool IsJudged() const { return figure.judged && has_rounds; }
 };
-// Fills all but the figure, which both have rounds of.
+// Fills in what the rounds say, of a figure that both have rounds of.
 using Weigh = std::function<void(const std::vector<double>& was, const std::vector<double>& is, Weighed& of)>;
 
 // The machine moved by `drift`, and a figure that hangs on its limit may have followed that, not at all, or anything between;
@@ -115,14 +115,14 @@ Comparison Compare(const BenchDocument& base, const BenchDocument& now, double t
     compared.path = of.figure.path;
     compared.base = compared.base_whole = *base.Number(of.figure.path);
     compared.now = compared.now_whole = *now.Number(of.figure.path);
-    compared.ratio = compared.least = compared.most = compared.now / compared.base;
     const std::vector<double> was = base.Rounds(of.figure.path), is = now.Rounds(of.figure.path);
     of.has_rounds = was.size() >= 2 && is.size() >= 2;
     if (of.has_rounds) {
       compared.base = SpreadOf(was).median;
       compared.now = SpreadOf(is).median;
-      weigh(was, is, of);
     }
+    compared.ratio = compared.least = compared.most = compared.now / std::max(compared.base, kLeastBase);
+    if (of.has_rounds) weigh(was, is, of);
     comparison.judged += of.IsJudged() ? 1 : 0;
     all.push_back(std::move(of));
   }
@@ -171,7 +171,6 @@ bool Comparison::Incomparable() const { return HasVerdict(figures, Compared::Ver
 Comparison CompareStored(const BenchDocument& base, const BenchDocument& now, double threshold) {
   const auto weigh = [](const std::vector<double>& was, const std::vector<double>& is, Weighed& of) {
     of.change = LogsOf({of.compared.now}).front() - LogsOf({of.compared.base}).front();
-    of.compared.ratio = of.compared.least = of.compared.most = std::exp(of.change);
     of.error = ErrorOfDifference(LogsOf(was), LogsOf(is));
   };
   return Compare(base, now, threshold, DriftsOf(base, now), weigh);

@@ -10,6 +10,7 @@
 #include "loadtest/measure/bench_html.h"
 #include "loadtest/measure/bench_store.h"
 #include "loadtest/measure/bench_text.h"
+#include "loadtest/measure/compare.h"
 #include "loadtest/measure/svg_plot.h"
 #include "loadtest/spawn.h"
 
@@ -75,6 +76,26 @@ TEST(BenchTextTest, EachFormShowsWhatWasMeasured) {
   const std::string csv = RenderCsv(document);
   EXPECT_THAT(csv, HasSubstr("latency.recall.p99_seconds,0.0123\n"));
   EXPECT_THAT(csv, Not(HasSubstr("rounds")));
+}
+
+TEST(BenchTextTest, AsCsvAComparisonHasWhatItComesTo) {
+  BenchDocument document = Example();
+  BenchDocument base = Example();
+  base.PutRounds("throughput.observations_per_second", {300000, 304000});
+  base.Put("limits.grpc_sink.observations_per_second", 310000);
+  PutComparison(CompareStored(base, document, 0.05), "the \"first\", of two", document);
+  const std::string csv = RenderCsv(document);
+  const std::string figure = "comparison.figures.throughput.observations_per_second";
+  EXPECT_THAT(csv, HasSubstr("comparison.regressed,true\n"));
+  EXPECT_THAT(csv, HasSubstr("comparison.incomparable,false\n"));
+  EXPECT_THAT(csv, HasSubstr("comparison.base,\"the \"\"first\"\", of two\"\n"));
+  EXPECT_THAT(csv, HasSubstr(figure + ".ratio,0.5"));
+  EXPECT_THAT(csv, HasSubstr(figure + ".noise,"));
+  EXPECT_THAT(csv, HasSubstr(figure + ".verdict,worse\n"));
+  EXPECT_THAT(csv, HasSubstr("comparison.machine.grpc_sink.ratio,0.9"));
+  EXPECT_THAT(csv, HasSubstr("comparison.machine.grpc_sink.comparable,true\n"));
+  // A name is no figure.
+  EXPECT_THAT(csv, Not(HasSubstr("diagnosis")));
 }
 
 TEST(BenchHtmlTest, ThePageEscapesWhatItIsTold) {
