@@ -11,6 +11,12 @@ absl::StatusOr<BenchDocument> BenchDocument::Parse(const std::string& text, cons
   if (json.is_discarded() || !json.is_object() || !json.contains("throughput")) {
     return absl::InvalidArgumentError(fmt::format("{} is no report of a benchmark", name));
   }
+  if (const Json format = json.value("format", Json()); format != kBenchFormat) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} is a report of format {}, and this program reads format {}: measure again with it, or read the "
+                    "report with the program that wrote it",
+                    name, format.dump(), kBenchFormat));
+  }
   return BenchDocument(std::move(json));
 }
 

@@ -16,11 +16,14 @@ namespace engram {
 
 using Json = nlohmann::ordered_json;
 
+// Counts up when a key goes, or one that is compared comes to mean something else.
+inline constexpr int kBenchFormat = 2;
+
 class BenchDocument {
  public:
   BenchDocument() : json_(Json::object()) {}
   explicit BenchDocument(Json json) : json_(std::move(json)) {}
-  // `name` is what the text is called in an error.
+  // `name` is what the text is called in an error. Another format is refused: its keys mean something else.
   static absl::StatusOr<BenchDocument> Parse(const std::string& text, const std::string& name);
 
   // "latency.recall.p50_seconds": steps by dots. What cannot be had (NaN, infinity) is left out.

@@ -256,7 +256,7 @@ void PutConfig(const BenchPlan& plan, const Measured& measured, BenchDocument& d
 
 BenchDocument Summarise(const BenchPlan& plan, const Measured& measured) {
   BenchDocument document;
-  document.Put("format", 2);
+  document.Put("format", kBenchFormat);
   double observations = 0, payload = 0;
   for (const RoundOutcome& round : measured.rounds) {
     observations += static_cast<double>(round.burst.observations);

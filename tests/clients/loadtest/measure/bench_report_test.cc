@@ -1,4 +1,5 @@
 // The document, its forms, its plots, and where it is kept.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -24,6 +25,7 @@ std::string Plain(const std::string&, const std::string& text) { return text; }
 
 BenchDocument Example() {
   BenchDocument document;
+  document.Put("format", kBenchFormat);
   document.Put("name", "one & two");
   document.Put("throughput.observations_per_second", 151234.0);
   document.Put("throughput.bytes_per_second", 2.5e8);
@@ -139,6 +141,20 @@ TEST(BenchStoreTest, WhatCannotBeWrittenIsFoundOutWithoutWriting) {
   EXPECT_TRUE(std::filesystem::is_empty(directory->path()));
   EXPECT_FALSE(CheckWritable(directory->path()).ok());
   EXPECT_FALSE(CheckWritable(directory->path() / "not there" / "new.yaml").ok());
+}
+
+TEST(BenchStoreTest, AReportOfAnotherFormatIsRefusedWithWhatToDo) {
+  const auto read = [](const char* format) {
+    return BenchDocument::Parse(fmt::format("{{{}\"throughput\": {{}}}}", format), "old.json").status();
+  };
+  EXPECT_TRUE(read("\"format\": 2, ").ok());
+  for (const char* format : {"\"format\": 1, ", "\"format\": 3, ", "\"format\": \"2\", ", ""}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(read(format))) << format;
+  }
+  EXPECT_EQ(read("\"format\": 1, ").message(),
+            "old.json is a report of format 1, and this program reads format 2: measure again with it, or read the report with "
+            "the program that wrote it");
+  EXPECT_THAT(std::string(read("").message()), HasSubstr("of format null"));
 }
 
 TEST(BenchStoreTest, WhatIsNoReportIsRefused) {
