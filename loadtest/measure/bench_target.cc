@@ -10,7 +10,6 @@
 #include "loadtest/health.h"
 #include "loadtest/observe_client.h"
 #include "loadtest/pacing.h"
-#include "loadtest/scrape.h"
 #include "loadtest/space_check.h"
 
 namespace engram {
@@ -88,22 +87,24 @@ BenchTarget::~BenchTarget() {
 
 absl::Status BenchTarget::Connect() {
   address_ = spec_.address;
-  metrics_ = spec_.metrics;
+  std::string metrics = spec_.metrics;
   if (address_.empty()) {
     ENGRAM_ASSIGN_OR_RETURN(directory_, TemporaryDirectory::CreateIn(spec_.storage));
     std::vector<std::string> arguments = {"--profile", spec_.profile};
     for (const std::string& setting : spec_.settings) arguments.insert(arguments.end(), {"--set", setting});
     ENGRAM_ASSIGN_OR_RETURN(daemon_, StartDaemon(spec_.program, arguments, *directory_));
     address_ = daemon_->Ready("grpc");
-    metrics_ = daemon_->Ready("metrics");
+    metrics = daemon_->Ready("metrics");
   }
   const auto channel = ConnectTo(address_);
   ENGRAM_RETURN_IF_ERROR(AwaitServing(channel, kServingPatience).status());
   admin_ = v1::AdminService::NewStub(channel);
-  if (metrics_.empty()) {
+  const bool promised = !metrics.empty();
+  if (!promised) {
     ENGRAM_ASSIGN_OR_RETURN(const v1::GetStatusResponse status, Status());
-    metrics_ = status.metrics_address();
+    metrics = status.metrics_address();
   }
+  ENGRAM_ASSIGN_OR_RETURN(metrics_, MetricSource::Open(metrics, promised));
   stubs_ = ConnectEach(address_, std::max<size_t>(plan_.streams, kSteadyStubs));
   return absl::OkStatus();
 }
@@ -151,13 +152,6 @@ absl::StatusOr<v1::GetStatusResponse> BenchTarget::Status() {
   return status;
 }
 
-MetricPage BenchTarget::Page() {
-  if (metrics_.empty()) return {};
-  const absl::StatusOr<std::string> text = Scrape(metrics_, "/metrics");
-  if (!text.ok()) return {};
-  return page_ = MetricPage(*text);
-}
-
 double BenchTarget::DaemonCpu(const MetricPage& page) const {
   return daemon_ != nullptr ? daemon_->CpuSeconds() : page.Sum("process_cpu_seconds_total").value_or(0);
 }
@@ -178,7 +172,7 @@ uint64_t BenchTarget::Wakeups() const {
 
 absl::Status BenchTarget::AsPart(PartOutcome& part, const std::function<absl::Status()>& load) {
   const uint64_t wakeups = Wakeups();
-  const MetricPage before = Page();
+  ENGRAM_ASSIGN_OR_RETURN(const MetricPage before, metrics_.Read());
   const double daemon_cpu = DaemonCpu(before), own_cpu = OwnCpu();
   part.began = NowNanos();
   {
@@ -187,7 +181,7 @@ absl::Status BenchTarget::AsPart(PartOutcome& part, const std::function<absl::St
   }
   part.ended = NowNanos();
   part.client_cpu = OwnCpu() - own_cpu;
-  const MetricPage after = Page();
+  ENGRAM_ASSIGN_OR_RETURN(const MetricPage after, metrics_.Read());
   part.daemon_cpu = DaemonCpu(after) - daemon_cpu;
   part.moved = after.Since(before);
   part.wakeups = Wakeups() - std::min(wakeups, Wakeups());
@@ -229,7 +223,7 @@ absl::Status BenchTarget::Settle() {
   double before = -1;
   while (NowNanos() < deadline) {
     ENGRAM_ASSIGN_OR_RETURN(const v1::GetStatusResponse status, Status());
-    const MetricPage page = Page();
+    ENGRAM_ASSIGN_OR_RETURN(const MetricPage page, metrics_.Read());
     const double done = page.Sum("engram_journal_prepared_bytes_total").value_or(0) +
                         page.Sum("engram_journal_rewritten_segments_total").value_or(0);
     if (status.link_backlog() == 0 && done == before) return absl::OkStatus();

@@ -3,7 +3,7 @@
 // Threads:   the main thread (it may start a daemon; see spawn.h), and one more that looks at the daemon meanwhile.
 // Ownership: it ends what it started and deletes the spaces it made, also when destroyed. Plan and data must outlive it.
 // Blocking:  Start until the preloaded space is linked; a part for as long as it was told, Settle for ten seconds at most.
-// Errors:    of spawning and of calls.
+// Errors:    of spawning, of calls, and of reading metrics that were there before.
 #pragma once
 
 #include <functional>
@@ -16,6 +16,7 @@
 #include "loadtest/measure/bench_plan.h"
 #include "loadtest/measure/load_phase.h"
 #include "loadtest/measure/metric_page.h"
+#include "loadtest/measure/metric_source.h"
 #include "loadtest/recall_probe.h"
 #include "loadtest/spawn.h"
 
@@ -64,7 +65,7 @@ class BenchTarget {
   // Deletes the spaces, ends the daemon if it was started here.
   absl::Status Finish();
 
-  const MetricPage& last_page() const { return page_; }
+  const MetricPage& last_page() const { return metrics_.last(); }
   // 0 where it cannot be known.
   int64_t PeakResidentBytes() const { return daemon_ == nullptr ? 0 : daemon_->PeakResidentBytes(); }
   std::vector<FramePool>& pools() { return pools_; }
@@ -81,8 +82,6 @@ class BenchTarget {
   absl::Status DropSpaces();
   // Runs `load` as a part: with the daemon's metrics before and after, and a look at it now and then.
   absl::Status AsPart(PartOutcome& part, const std::function<absl::Status()>& load);
-  // Empty where the daemon has none.
-  MetricPage Page();
   double DaemonCpu(const MetricPage& page) const;
   uint64_t Wakeups() const;
 
@@ -92,13 +91,13 @@ class BenchTarget {
 
   std::unique_ptr<TemporaryDirectory> directory_;
   std::unique_ptr<Child> daemon_;
-  std::string address_, metrics_;
+  std::string address_;
+  MetricSource metrics_;
   Stubs stubs_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
   std::vector<FramePool> pools_;
   std::unique_ptr<FramePool> steady_pool_, single_pool_;
   std::unique_ptr<RecallProbe> probe_;
-  MetricPage page_;
   uint32_t steady_spaces_ = 0;
   bool prepared_ = false;
 };
