@@ -174,7 +174,8 @@ void AddComparison(const Json& json, const std::string& path, std::string& out) 
   if (!json.is_structured()) return;
   for (const auto& [key, value] : json.items()) {
     if (key == "figure" || key == "limit") continue;
-    const std::string name = json.is_array() && value.is_object() ? value.value("figure", value.value("limit", key)) : key;
+    const bool is_named = json.is_array() && value.is_object();
+    const std::string name = is_named ? value.value("figure", value.value("limit", key)) : key;
     AddComparison(value, path + "." + name, out);
   }
 }

@@ -7,7 +7,8 @@
 namespace engram {
 namespace {
 
-// The median of normal values varies by so much more than their mean: of infinitely many by sqrt(pi / 2), of three by 1.16.
+// The median of normal values varies by so much more than their mean: of infinitely many by sqrt(pi / 2), of three by
+// 1.16.
 const double kMedianBesideMean = std::sqrt(std::numbers::pi / 2);
 // Beyond it the distribution is the normal one to three digits, and the gamma function still has a value.
 constexpr double kMostFreedom = 200;

@@ -21,7 +21,7 @@ struct Figure {
   bool more_is_better;
   // Which limit of the machine it hangs on; empty: none.
   std::string limit;
-  // False: told, not judged. Each figure that is judged makes chance wider for all, so only what the others do not show is.
+  // False: told, not judged. Each that is judged makes chance wider for all, so only what the others do not show is.
   bool judged = true;
 };
 
@@ -95,8 +95,8 @@ struct Weighed {
 // Fills in what the rounds say, of a figure that both have rounds of.
 using Weigh = std::function<void(const std::vector<double>& was, const std::vector<double>& is, Weighed& of)>;
 
-// The machine moved by `drift`, and a figure that hangs on its limit may have followed that, not at all, or anything between;
-// so what the program did is between the whole gain and what the drift leaves of it.
+// The machine moved by `drift`, and a figure that hangs on its limit may have followed that, not at all, or anything
+// between; so what the program did is between the whole gain and what the drift leaves of it.
 Compared::Verdict VerdictOf(double gain, double drift, double band) {
   if (std::max(gain, gain - drift) < -band) return Compared::Verdict::kWorse;
   if (std::min(gain, gain - drift) > band) return Compared::Verdict::kBetter;

@@ -111,7 +111,7 @@ void PutLimits(const Measured& measured, double throughput, BenchDocument& docum
   }
 }
 
-// What was asked once, behind the steady parts: each round has the cues of its number, the same on both sides of a comparison.
+// What was asked once, behind the steady parts: each round has the cues of its number, the same in every report.
 void PutRecall(const Measured& measured, BenchDocument& document) {
   const RecallQuality& quality = measured.quality;
   if (quality.latency.count() == 0) return;

@@ -36,8 +36,8 @@ const std::vector<Knob>& Knobs() {
 
 // A change smaller than this is no reason to change anything.
 constexpr double kLeastGain = 0.03;
-// How often chance may confirm what is no better. More than a comparison allows: such a setting does little harm, and one that
-// is missed costs what was searched for.
+// How often chance may confirm what is no better. More than a comparison allows: such a setting does little harm, and
+// one that is missed costs what was searched for.
 constexpr double kChance = 0.05;
 // Of the budget: until when single settings are tried, until when combinations are, and what a trial measures.
 constexpr double kSinglesUntil = 0.65, kCombinationsUntil = 0.85, kTrialShare = 1.0 / 24;

@@ -41,8 +41,8 @@ class MadeUpReports {
  public:
   explicit MadeUpReports(uint64_t seed) : random_(seed) {}
 
-  // One whose rounds spread log-normally about what a program would do that takes so many times as long: for all it does, and
-  // for the burst alone.
+  // One whose rounds spread log-normally about what a program would do that takes so many times as long: for all it
+  // does, and for the burst alone.
   BenchDocument Make(size_t rounds, double spread, double slower = 1, double burst = 1) {
     std::normal_distribution<double> normal(0, spread);
     BenchDocument document;
