@@ -6,7 +6,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -42,8 +41,9 @@ uint64_t Seed() {
   return given == nullptr ? 1964 : std::strtoull(given, nullptr, 10);
 }
 
-std::vector<std::string> On(const std::string& directory) {
-  return {"--set", "server.address=127.0.0.1:0",     "--set", "metrics.address=127.0.0.1:0",
+std::vector<std::string> On(const std::string& directory, const std::string& mode) {
+  return {"--set", "durability.mode=" + mode,
+          "--set", "server.address=127.0.0.1:0",     "--set", "metrics.address=127.0.0.1:0",
           "--set", "storage.directory=" + directory, "--set", "storage.segment_bytes=1MiB",
           "--set", "storage.group_bytes=256KiB",     "--set", "storage.spare_segments=1",
           "--set", "storage.soft_free_bytes=0",      "--set", "storage.hard_free_bytes=0"};
@@ -127,7 +127,7 @@ class DamageTest : public ::testing::Test {
 
   // A directory left by a daemon that stopped, or was killed.
   void Make(int signal) {
-    EngramdProcess engramd(On(original_));
+    EngramdProcess engramd(On(original_, mode_));
     ASSERT_TRUE(engramd.AwaitReady()) << engramd.err();
     Fill(engramd);
     engramd.Signal(signal);
@@ -207,7 +207,7 @@ class DamageTest : public ::testing::Test {
   void Survives(const std::string& directory, const std::string& file, bool must_name, std::mt19937_64& random) {
     std::string late = "late";
     {
-      EngramdProcess engramd(On(directory));
+      EngramdProcess engramd(On(directory, mode_));
       if (!engramd.AwaitReady()) {
         // A version that this program does not know is not a damage it may guess at.
         EXPECT_LT(engramd.AwaitExit(), 128) << engramd.err();
@@ -231,7 +231,7 @@ class DamageTest : public ::testing::Test {
         EXPECT_THAT(engramd.err(), AnyOf(HasSubstr(file), HasSubstr("no segment covers these positions")));
       }
     }
-    EngramdProcess again(On(directory));
+    EngramdProcess again(On(directory, mode_));
     ASSERT_TRUE(again.AwaitReady()) << again.err();
     const auto stub = v1::MemoryService::NewStub(TestDaemon::Connect(again.grpc_address));
     v1::GetObservationsRequest get;
@@ -258,6 +258,7 @@ class DamageTest : public ::testing::Test {
 
   const TempDirectory root_;
   const std::string original_ = root_ / "data";
+  std::string mode_ = "fsync";
   Ledger ledger_;
   std::map<std::string, uint64_t> live_;
   std::vector<std::string> files_;
@@ -269,15 +270,23 @@ TEST_F(DamageTest, OfAnyFileIsNamedAndTheRestIsServed) {
   DamageEach(files_, SIGTERM);
 }
 
-TEST_F(DamageTest, OfTheEndThatAKillLeftIsSurvived) {
+class DamageInEitherMode : public DamageTest, public ::testing::WithParamInterface<const char*> {
+ protected:
+  DamageInEitherMode() { mode_ = GetParam(); }
+};
+
+TEST_P(DamageInEitherMode, OfTheEndThatAKillLeftIsSurvived) {
   Make(SIGKILL);
   DamageEach({"MANIFEST", last_segment_}, SIGKILL);
 }
 
+INSTANTIATE_TEST_SUITE_P(Modes, DamageInEitherMode, ::testing::Values("fsync", "interval"),
+                         [](const auto& info) { return std::string(info.param); });
+
 TEST_F(DamageTest, BehindTheBackOfARunningDaemonIsCountedAndNeverServed) {
   std::mt19937_64 random(Seed());
   {
-    EngramdProcess engramd(On(original_));
+    EngramdProcess engramd(On(original_, mode_));
     ASSERT_TRUE(engramd.AwaitReady()) << engramd.err();
     Fill(engramd);
     const auto stub = v1::MemoryService::NewStub(TestDaemon::Connect(engramd.grpc_address));
@@ -290,28 +299,6 @@ TEST_F(DamageTest, BehindTheBackOfARunningDaemonIsCountedAndNeverServed) {
     EXPECT_GT(Exposition::Scrape(engramd.metrics_address).Value("engram_journal_defects").value_or(0), 0);
   }
   Survives(original_, ".journal", /*must_name=*/true, random);
-}
-
-// A file that may not be read is not a damaged one: it is not touched, and its segment not given up.
-TEST_F(DamageTest, OfPermissionsIsNamedAndHarmsNothing) {
-  if (geteuid() == 0) GTEST_SKIP() << "root may read everything";
-  Make(SIGTERM);
-  for (const std::string& file : files_) {
-    const fs::path path = fs::path(original_) / file;
-    fs::permissions(path, fs::perms::none);
-    {
-      EngramdProcess engramd(On(original_));
-      if (engramd.AwaitReady()) engramd.Signal(SIGKILL);
-      EXPECT_TRUE(engramd.AwaitExit() < 128 || !file.ends_with(".journal")) << engramd.err();
-      EXPECT_THAT(engramd.err(), AllOf(HasSubstr(file), HasSubstr("ermission denied")));
-    }
-    fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
-  }
-  // Whoever is given the files back loses nothing.
-  EngramdProcess engramd(On(original_));
-  ASSERT_TRUE(engramd.AwaitReady()) << engramd.err();
-  std::mt19937_64 random(Seed());
-  EXPECT_EQ(Lost(*v1::MemoryService::NewStub(TestDaemon::Connect(engramd.grpc_address)), random), 0u);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "tests/server/support/engramd_process.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -16,7 +17,18 @@
 
 namespace engram::testing {
 
-EngramdProcess::EngramdProcess(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+namespace {
+
+// Of the process and of what it executes. Anybody but root has none of them to give up.
+bool GiveUpPassingPermissions() {
+  return geteuid() != 0 ||
+         (prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE) == 0 && prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH) == 0);
+}
+
+}  // namespace
+
+EngramdProcess::EngramdProcess(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
+                               Rights rights) {
   std::array<int, 2> out, err;
   ENGRAM_CHECK(pipe2(out.data(), O_CLOEXEC) == 0 && pipe2(err.data(), O_CLOEXEC) == 0);
   std::vector<std::string> kept;
@@ -46,6 +58,7 @@ EngramdProcess::EngramdProcess(const std::vector<std::string>& arguments, const 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(out[1], STDOUT_FILENO);
     dup2(err[1], STDERR_FILENO);
+    if (rights == Rights::kOfPermissionsOnly && !GiveUpPassingPermissions()) _exit(126);
     execve(binary.c_str(), argv.data(), env.data());
     _exit(127);
   }

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -14,8 +15,12 @@ namespace engram::testing {
 
 class EngramdProcess {
  public:
+  // The test's own, or also where that is root, to whom no file is closed, only what permissions grant.
+  enum class Rights : uint8_t { kOfTheTest, kOfPermissionsOnly };
+
   // Starts `engramd arguments...`; its environment is the test's without ENGRAM_*, and `environment` ("NAME=value").
-  explicit EngramdProcess(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {});
+  explicit EngramdProcess(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {},
+                          Rights rights = Rights::kOfTheTest);
   // Kills it if it is still there.
   ~EngramdProcess();
 
