@@ -33,7 +33,7 @@ constexpr size_t kAppendStep = 64;
 // free.
 constexpr uint64_t kWalkShare = 2;
 constexpr uint64_t kFreePerWidth = 32;
-// So few are scanned exactly whether or not that was asked for.
+// So few are scanned exactly whether or not that was asked for. docs/tuning.md says so.
 constexpr uint64_t kScannedExactly = 8192;
 // Bits do not quicken the scan of a shorter tail.
 constexpr Ordinal kLongTail = 8192;
@@ -318,7 +318,9 @@ void CodedSpaceIndex::ScanTimed(const SearchRequest& request, const CodeQuery& q
 
 void CodedSpaceIndex::Scan(const SearchRequest& request, const CodeQuery& query, const ScanScope& scope, TopK& near,
                            SearchResult* result) const {
-  const uint64_t some = request.filter == nullptr ? scope.end : std::min<uint64_t>(request.filter->estimate(), scope.end);
+  // What is dead is passed over, and neither rows nor a filter's estimate tell how much of them is.
+  uint64_t some = std::min<uint64_t>(live(), scope.end);
+  if (request.filter != nullptr) some = std::min(some, request.filter->estimate());
   if (!request.exact && some > kScannedExactly) {
     ScanTimed(request, query, scope, near, result);
     Read(request, query, near, result);

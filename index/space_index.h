@@ -84,6 +84,7 @@ struct SearchHit {
 struct SearchResult {
   std::vector<SearchHit> hits;  // By similarity descending, then ordinal ascending.
   uint64_t graph_candidates = 0;
+  // By bits also those that are dead or do not pass the filter: to tell them apart would cost the scan a cache miss each.
   uint64_t tail_scanned = 0;
   // What looking at those took, where it was by codes alone.
   std::chrono::nanoseconds tail_time{0};
