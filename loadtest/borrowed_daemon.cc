@@ -31,7 +31,6 @@ absl::Status CheckForBorrowed(const Scenario& scenario) {
                                                                                             : nullptr;
     if (what != nullptr) needs.push_back(fmt::format("{} at {} s", what, event.at_seconds));
   }
-  if (scenario.pass.verify_after_kill) needs.push_back("pass.verify_after_kill");
   if (needs.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format(
       "scenario {} cannot be run against a daemon that runs for others: it has {}; leave out --running, or take that out",

@@ -104,6 +104,10 @@ class Run {
     ENGRAM_RETURN_IF_ERROR(borrowed_->CheckFaults(scenario_));
     std::vector<std::string> left_out = scenario_.daemon.set;
     if (status.profile() != scenario_.daemon.profile) left_out.push_back("profile " + scenario_.daemon.profile);
+    if (scenario_.pass.verify_after_kill && options_.warn) {
+      options_.warn(fmt::format("the daemon at {} runs for others: it is not killed before it is asked what it has",
+                                options_.address));
+    }
     if (!left_out.empty() && options_.warn) {
       options_.warn(fmt::format("the daemon at {} runs with settings of its own; not applied: {}", options_.address,
                                 fmt::join(left_out, ", ")));

@@ -101,10 +101,12 @@ class Load(unittest.TestCase):
     def test_a_daemon_that_runs_is_given_back_as_it_was(self):
         unused, address = self.daemon("admin.fault_injection=true")
         scenario = self.scenario("1s", "daemon: {profile: low_latency, set: [num_workers=3]}\n"
-                                       "events: [{at: 300ms, fault: shift-clock, shift: 24h}]\n")
+                                       "events: [{at: 300ms, fault: shift-clock, shift: 24h}]\n"
+                                       "pass: {verify_after_kill: true}\n")
         done = self.engram(address, "load", "--running", "--scenario", scenario, "--output", "json")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertRegex(done.stderr, "not applied: num_workers=3, profile low_latency")
+        self.assertIn("not killed before it is asked", done.stderr)
         self.assertEqual(self.spaces(address), "")
         self.assertEqual(self.engram(address, "observe", "s", input='{"id": "a", "embedding": [1, 2]}').returncode, 0)
         shown = self.engram(address, "get", "s", "a", "--output", "json")

@@ -90,6 +90,8 @@ TEST(Scenario, EveryShippedOneCanBeReadInBothForms) {
       const auto scenario = ReadScenario(entry.path(), brief);
       ASSERT_TRUE(scenario.ok()) << scenario.status();
       EXPECT_EQ(scenario->name, entry.path().stem().string());
+      // What is acknowledged outlives the daemon, whatever the load was.
+      EXPECT_TRUE(scenario->pass.verify_after_kill) << scenario->name;
     }
     ++read;
   }
