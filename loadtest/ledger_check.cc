@@ -11,17 +11,19 @@
 namespace engram {
 namespace {
 
-constexpr uint64_t kPage = 500;
+// Of what is read back at a time: as many as a call takes, and no larger than it takes to be quick.
+constexpr uint64_t kMostInPage = 500, kPageBytes = 4 << 20;
 constexpr std::chrono::seconds kPatience{60};
 
 class Check {
  public:
-  Check(v1::MemoryService::Stub& stub, const MadeObservations& made) : stub_(stub), made_(made) {}
+  Check(v1::MemoryService::Stub& stub, const MadeObservations& made)
+      : stub_(stub), made_(made), page_(std::clamp<uint64_t>(kPageBytes / made.BytesEach(), 1, kMostInPage)) {}
 
   absl::Status Stream(const LedgerStreamRef& stream) {
     const uint64_t sent = stream.ledger->Read().sent;
-    for (uint64_t first = 1; first <= sent; first += kPage) {
-      ENGRAM_RETURN_IF_ERROR(Page(stream, first, std::min(sent, first + kPage - 1)));
+    for (uint64_t first = 1; first <= sent; first += page_) {
+      ENGRAM_RETURN_IF_ERROR(Page(stream, first, std::min(sent, first + page_ - 1)));
     }
     return absl::OkStatus();
   }
@@ -98,6 +100,7 @@ class Check {
 
   v1::MemoryService::Stub& stub_;
   const MadeObservations& made_;
+  const uint64_t page_;  // Observations in one.
   std::map<std::string, uint64_t> there_;
   LedgerVerdict verdict_;
 };

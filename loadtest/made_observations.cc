@@ -51,6 +51,11 @@ void MadeObservations::MakeVector(uint32_t stream, uint64_t sequence, std::strin
   bytes->append(reinterpret_cast<const char*>(row.data()), by * sizeof(float));
 }
 
+uint64_t MadeObservations::BytesEach() const {
+  constexpr uint64_t kIdAndTag = 64;
+  return vectors_.dimension * sizeof(float) + content_bytes_ + kIdAndTag;
+}
+
 std::string MadeObservations::ContentOf(uint32_t stream, uint64_t sequence) const {
   std::string content = fmt::format("{:016x} of {}-{} ", NumberOf(stream, sequence), stream, sequence);
   content.resize(content_bytes_, static_cast<char>('a' + sequence % 26));

@@ -39,6 +39,8 @@ class MadeObservations {
   std::string ContentOf(uint32_t stream, uint64_t sequence) const;
   void MakeVector(uint32_t stream, uint64_t sequence, std::string* bytes) const;
   std::string UserOf(uint32_t stream, uint64_t sequence) const;
+  // About, of one read back with its vector.
+  uint64_t BytesEach() const;
   // What `found` differs in from the one that was sent; empty: nothing.
   std::string Difference(uint32_t stream, uint64_t sequence, const v1::Observation& found) const;
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace engram {
 namespace {
@@ -26,6 +27,7 @@ class MadeUpDaemon final : public v1::MemoryService::Service {
 
   grpc::Status GetObservations(grpc::ServerContext*, const v1::GetObservationsRequest* request,
                                v1::GetObservationsResponse* response) override {
+    pages.push_back(request->ids_size());
     for (const std::string& id : request->ids()) {
       const auto at = there.find(id);
       if (at == there.end()) {
@@ -44,6 +46,7 @@ class MadeUpDaemon final : public v1::MemoryService::Service {
 
   std::map<std::string, v1::Observation> there;
   uint64_t dead_rows = 0;
+  std::vector<int> pages;  // Ids asked for at a time.
   v1::MemoryService::Stub& stub() { return *stub_; }
 
  private:
@@ -116,6 +119,17 @@ TEST_F(LedgerCheckTest, CountsWhatIsThereTwiceOrWasRefusedOrNeverSent) {
   EXPECT_EQ(verdict.twice, 2u);
   EXPECT_EQ(verdict.revived, 3u);
   EXPECT_EQ(verdict.invented, 1u);
+}
+
+TEST_F(LedgerCheckTest, APageIsAsLargeAsItsBytesAllow) {
+  Check();
+  EXPECT_THAT(daemon_.pages, ::testing::ElementsAre(500, 500, 200));
+  // The largest that a scenario can have: 16 KiB of vector and 64 of content, of which a page of 500 would be 41 MB.
+  const MadeObservations large(1, 4096, 65536, 0);
+  MadeUpDaemon daemon;
+  ASSERT_TRUE(CheckLedgers(daemon.stub(), large, {{.space = "s", .number = kStream, .ledger = &ledger_}}).ok());
+  for (const int page : daemon.pages) EXPECT_LE(page * (4096 * 4 + 65536), 4 << 20);
+  EXPECT_LT(daemon.pages.size(), 30u);
 }
 
 TEST(MadeObservations, AreTheSameForTheSameSeedAndNoOther) {
