@@ -139,6 +139,7 @@ absl::Status InjectedFaults::Inject(const FaultOrder& order) {
       KillWorkers(order.count, until);
       break;
     case FaultKind::kCrashBatches:
+      crash_until_.store(until);
       crashes_left_.store(order.count);
       break;
     case FaultKind::kSlowDisk:
@@ -174,7 +175,7 @@ void InjectedFaults::Heal() {
   stalls_left_.store(0);
   crashes_left_.store(0);
   for (std::atomic<int64_t>* until : {&stall_until_, &slow_until_, &full_until_, &shift_until_,
-                                      &slow_append_until_}) until->store(kOver);
+                                      &slow_append_until_, &crash_until_}) until->store(kOver);
   {
     MutexLock lock(mu_);
     ++heals_;
@@ -254,6 +255,7 @@ absl::Status InjectedFaults::DelaySync(const std::string& path) {
 }
 
 bool InjectedFaults::TakeCrash() {
+  if (!InForce(crash_until_)) return false;
   uint32_t left = crashes_left_.load(std::memory_order_relaxed);
   do {
     if (left == 0) return false;

@@ -110,7 +110,7 @@ class InjectedFaults {
 
   // Atomic: looked at by everything that is wrapped; each by itself.
   std::atomic<int64_t> stall_until_{kOver}, slow_until_{kOver}, full_until_{kOver}, shift_until_{kOver},
-      slow_append_until_{kOver};
+      slow_append_until_{kOver}, crash_until_{kOver};
   std::atomic<uint32_t> stalls_left_{0};
   std::atomic<uint32_t> crashes_left_{0};
   std::atomic<int64_t> delay_us_{0};

@@ -232,6 +232,23 @@ TEST(FaultsClosed, HealAndTakeNoMoreOrders) {
   EXPECT_TRUE(faults.Inject({.kind = FaultKind::kHeal}).ok());
 }
 
+TEST(FaultTime, BatchesThatWereToCrashAndDidNotComeInTimeDoNot) {
+  FakeClock clock;
+  InjectedFaults faults(&clock, 2);
+  // Orders to break them are taken only where there are some.
+  const auto directory = faults.Wrap(std::unique_ptr<Directory>());
+  const auto journal = faults.Wrap(std::unique_ptr<Journal>());
+  ASSERT_TRUE(
+      faults.Inject({.kind = FaultKind::kCrashBatches, .count = 3, .duration = std::chrono::seconds(5)}).ok());
+  EXPECT_TRUE(faults.TakeCrash());
+  clock.Advance(std::chrono::seconds(5));
+  EXPECT_FALSE(faults.TakeCrash());
+  ASSERT_TRUE(faults.Inject({.kind = FaultKind::kCrashBatches, .count = 1}).ok());
+  clock.Advance(std::chrono::hours(1));
+  EXPECT_TRUE(faults.TakeCrash());
+  EXPECT_FALSE(faults.TakeCrash());
+}
+
 TEST(FaultTime, ShiftsTheWallClockOnlyAndOnlyForItsTime) {
   FakeClock clock;
   InjectedFaults faults(&clock, 2);
