@@ -34,6 +34,7 @@ Starts a daemon of its own, unless --running. Exits with 0 when everything the s
                        R"(  engram fault stall-workers --count 2 --for 5s
   engram fault slow-disk --delay 20ms --for 1m
   engram fault fill-memory --bytes 256MiB
+  engram fault shift-clock --backward 24h --for 10s
   engram fault heal
 )");
   Words(fault_app_->add_option("kind", fault_.kind, "What is to break"), FaultNames())->required()->type_name("");
@@ -41,6 +42,8 @@ Starts a daemon of its own, unless --running. Exits with 0 when everything the s
   fault_app_->add_option("--bytes", fault_.bytes, "Memory to fill")->type_name("SIZE");
   Duration(fault_app_, "--delay", &fault_.delay_us, "How much longer each sync, or each record, takes", {1, kHour});
   Duration(fault_app_, "--forward", &fault_.shift_us, "How far the wall clock jumps", {1, 100 * 365 * 24 * kHour});
+  Duration(fault_app_, "--backward", &backward_us_, "How far it jumps back", {1, 100 * 365 * 24 * kHour});
+  fault_app_->get_option("--backward")->excludes("--forward");
   Duration(fault_app_, "--for", &fault_.duration_us, "How long it lasts (until `engram fault heal`)",
            {1, 30 * 24 * kHour});
 }
@@ -52,7 +55,10 @@ std::optional<CommandOptions> LoadCommands::TakeLoadCommand() {
     }
     return load_;
   }
-  if (fault_app_->parsed()) return fault_;
+  if (fault_app_->parsed()) {
+    if (backward_us_ > 0) fault_.shift_us = -backward_us_;
+    return fault_;
+  }
   return std::nullopt;
 }
 

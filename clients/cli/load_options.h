@@ -1,6 +1,7 @@
 // The options of the commands that put a daemon to the test: load, fault. options.cc puts them beside the others.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "clients/cli/bench_options.h"
@@ -17,6 +18,7 @@ class LoadCommands : protected MeasureOptions {
  private:
   LoadOptions load_;
   FaultOptions fault_;
+  int64_t backward_us_ = 0;
   CLI::App *load_app_ = nullptr, *fault_app_ = nullptr;
 };
 

@@ -168,9 +168,15 @@ TEST(Options, DurationsOfMeasurementsHaveAnEnd) {
       {"bench", "--duration", "25h"},   {"bench", "--duration", "99ms"},         {"bench", "--warmup", "2h"},
       {"tune", "--budget", "10000d"},   {"tune", "--budget", "999ms"},           {"tune", "--p99", "9us"},
       {"fault", "slow-disk", "--delay", "61m"}, {"fault", "full-disk", "--for", "31d"},
-      {"fault", "shift-clock", "--forward", "200000d"}};
+      {"fault", "shift-clock", "--forward", "200000d"}, {"fault", "shift-clock", "--backward", "200000d"}};
   for (const auto& words : beyond) EXPECT_THAT(UsageError(words), HasSubstr("allowed: ")) << *(words.begin() + 2);
   EXPECT_EQ(As<BenchOptions>({"bench", "--duration", "24h"}).duration_us, 86'400'000'000);
+}
+
+TEST(Options, AClockCanJumpEitherWay) {
+  EXPECT_EQ(As<FaultOptions>({"fault", "shift-clock", "--forward", "1h"}).shift_us, 3'600'000'000);
+  EXPECT_EQ(As<FaultOptions>({"fault", "shift-clock", "--backward", "24h"}).shift_us, -86'400'000'000);
+  EXPECT_THAT(UsageError({"fault", "shift-clock", "--forward", "1h", "--backward", "1h"}), HasSubstr("exclude"));
 }
 
 TEST(Options, ALoadOnARunningDaemonTakesNoSettings) {
