@@ -178,8 +178,7 @@ class Run {
         if (borrowed_ != nullptr) Died(std::string(borrowed_->StayedUp().message()));
         return SleepUntil(NowNanos() + 2 * kLookUp) ? done : absl::OkStatus();
       }
-      // A kill and a freeze are over by now.
-      calm_ = std::max({calm_, event.kind == LoadEvent::Kind::kFault ? began_ + Nanos(event.ends()) : NowNanos()});
+      calm_ = std::max(calm_, NowNanos() + Nanos(event.goes_on_seconds()));
     }
     SleepUntil(began_ + Nanos(shape_.seconds()));
     return absl::OkStatus();

@@ -25,7 +25,9 @@ struct LoadEvent {
   double for_seconds = 0;
   v1::InjectFaultRequest fault;
 
-  double ends() const { return at_seconds + for_seconds; }
+  // How long it goes on to disturb the daemon once it has been carried out, which may have been late: a kill and a freeze are
+  // over by then.
+  double goes_on_seconds() const { return kind == Kind::kFault ? for_seconds : 0; }
 };
 
 struct Scenario {

@@ -29,6 +29,18 @@ def children_of(pid):
     return found
 
 
+def serving_child_of(pid):
+    """The one that is told where to listen, and where; before it one is asked for its settings, and ends."""
+    for child in children_of(pid):
+        try:
+            found = re.search(r"server\.address=(\S+?)\0", Path(f"/proc/{child}/cmdline").read_text())
+        except OSError:
+            continue
+        if found:
+            return child, found.group(1)
+    return None
+
+
 def bars_of(report):
     return {bar["name"]: bar["passed"] for bar in report["bars"]}
 
@@ -82,11 +94,10 @@ class Load(unittest.TestCase):
 
     def test_a_daemon_that_ends_by_itself_is_a_missed_bar_and_what_it_had_is_still_asked_for(self):
         load = subprocess.Popen([ENGRAM, "load", "--scenario", self.scenario("20s"), "--engramd", ENGRAMD, "--output",
-                                 "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                 "json"], cwd=self.place.name, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.end, load)
-        daemon = self.eventually(lambda: children_of(load.pid))[0]
         # It listens where its command line says, and has taken something.
-        address = self.eventually(lambda: re.findall(r"server\.address=(\S+?)\0", Path(f"/proc/{daemon}/cmdline").read_text()))[0]
+        daemon, address = self.eventually(lambda: serving_child_of(load.pid))
         self.eventually(lambda: self.taken(address) > 0)
         os.kill(daemon, signal.SIGABRT)
         out, err = load.communicate(timeout=60)
@@ -97,6 +108,19 @@ class Load(unittest.TestCase):
         self.assertIn("ended by signal 6", report["daemon"]["death"])
         self.assertTrue(bars["asked what it has"])
         self.assertTrue(bars["acknowledged and lost"])
+
+    def report_of(self, scenario, *words):
+        done = subprocess.run([ENGRAM, "load", "--scenario", scenario, "--engramd", ENGRAMD, "--output", "json", *words],
+                              capture_output=True, text=True, timeout=90, check=False, cwd=self.place.name)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        return json.loads(done.stdout)
+
+    def test_a_fault_that_comes_late_disturbs_until_it_is_over(self):
+        # The daemon is away until 2.3 s, so what was to begin at 0.5 s and to end at 3 s ends at 4.8 s.
+        report = self.report_of(self.scenario("5s", "daemon: {set: [num_workers=2]}\nevents:\n"
+                                                    "  - {at: 300ms, kill: 2s}\n"
+                                                    "  - {at: 500ms, fault: stall-workers, count: 2, for: 2500ms}\n"))
+        self.assertLess(report["recovered_seconds"], 1.2)
 
     def test_a_daemon_that_runs_is_given_back_as_it_was(self):
         unused, address = self.daemon("admin.fault_injection=true")

@@ -47,7 +47,8 @@ TEST(Scenario, ReadsTheWholeForm) {
   EXPECT_EQ(scenario->events[0].fault.duration_us(), 3'000'000);
   EXPECT_EQ(scenario->events[1].kind, LoadEvent::Kind::kKill);
   EXPECT_EQ(scenario->events[1].for_seconds, 0.5);
-  EXPECT_EQ(scenario->events[2].ends(), 9);
+  EXPECT_EQ(scenario->events[0].goes_on_seconds(), 3);
+  EXPECT_EQ(scenario->events[2].goes_on_seconds(), 0);
   EXPECT_EQ(scenario->pass.recall_p99_seconds, 0.01);
   EXPECT_EQ(scenario->pass.observe_p99_at_least_seconds, 0.02);
   EXPECT_EQ(scenario->pass.memory_bytes, uint64_t{512} << 20);
