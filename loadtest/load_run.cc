@@ -78,8 +78,10 @@ class Run {
     if (!options_.address.empty()) {
       ENGRAM_RETURN_IF_ERROR(Borrow());
     } else {
-      ENGRAM_ASSIGN_OR_RETURN(target_, LoadTarget::Spawn(options_.daemon, scenario_.daemon, options_.settings));
+      ENGRAM_ASSIGN_OR_RETURN(target_, LoadTarget::Spawn(options_.daemon, scenario_.daemon, options_.settings,
+                                                         options_.storage));
     }
+    ENGRAM_ASSIGN_OR_RETURN(outcome_.daemon, target_->Status());
     // Names of their own, so that a daemon that runs on can be loaded twice.
     prefix_ = options_.address.empty() ? "load" : fmt::format("engram-load-{}", NowNanos());
     for (uint32_t i = 0; i < scenario_.load.spaces; ++i) {

@@ -27,6 +27,8 @@ struct LoadRunOptions {
   std::string address;
   std::filesystem::path daemon;
   std::vector<std::string> settings;
+  // Where the data of one that is spawned lies.
+  std::filesystem::path storage;
   uint64_t seed = 1;
   // Told what of the scenario is left out. May be empty.
   std::function<void(const std::string&)> warn;
@@ -63,6 +65,8 @@ struct LoadOutcome {
   std::string unverified;
   // What could not be taken out of a daemon that runs on; empty: nothing.
   std::string left_behind;
+  // Of the daemon, before anything was done to it.
+  v1::GetStatusResponse daemon;
 };
 
 absl::StatusOr<LoadOutcome> RunScenario(const Scenario& scenario, const LoadRunOptions& options, Report& report);

@@ -33,10 +33,12 @@ std::unique_ptr<LoadTarget> LoadTarget::Attach(const std::string& address) {
 
 absl::StatusOr<std::unique_ptr<LoadTarget>> LoadTarget::Spawn(const std::filesystem::path& program,
                                                               const Scenario::Daemon& daemon,
-                                                              const std::vector<std::string>& more_settings) {
-  ENGRAM_ASSIGN_OR_RETURN(std::unique_ptr<TemporaryDirectory> directory, TemporaryDirectory::Create());
+                                                              const std::vector<std::string>& more_settings,
+                                                              const std::filesystem::path& storage) {
+  ENGRAM_ASSIGN_OR_RETURN(std::unique_ptr<TemporaryDirectory> place, TemporaryDirectory::Create());
+  ENGRAM_ASSIGN_OR_RETURN(std::unique_ptr<TemporaryDirectory> directory, TemporaryDirectory::CreateIn(storage));
   // A socket is at the same place in each life.
-  std::unique_ptr<LoadTarget> target(new LoadTarget(fmt::format("unix:{}", (directory->path() / "socket").string())));
+  std::unique_ptr<LoadTarget> target(new LoadTarget(fmt::format("unix:{}", (place->path() / "socket").string())));
   target->options_ = {.program = program,
                       .arguments = {"--profile", daemon.profile},
                       .ready_prefix = "engramd ready ",
@@ -53,6 +55,7 @@ absl::StatusOr<std::unique_ptr<LoadTarget>> LoadTarget::Spawn(const std::filesys
     target->options_.arguments.push_back("--set");
     target->options_.arguments.push_back(setting);
   }
+  target->place_ = std::move(place);
   target->directory_ = std::move(directory);
   ENGRAM_RETURN_IF_ERROR(target->Restart());
   return target;

@@ -23,9 +23,11 @@ namespace engram {
 
 class LoadTarget {
  public:
+  // Its data lies in a directory of its own within `storage`.
   static absl::StatusOr<std::unique_ptr<LoadTarget>> Spawn(const std::filesystem::path& program,
                                                            const Scenario::Daemon& daemon,
-                                                           const std::vector<std::string>& more_settings);
+                                                           const std::vector<std::string>& more_settings,
+                                                           const std::filesystem::path& storage);
   static std::unique_ptr<LoadTarget> Attach(const std::string& address);
   ~LoadTarget();
 
@@ -61,7 +63,8 @@ class LoadTarget {
   std::unique_ptr<v1::MemoryService::Stub> memory_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
   ChildOptions options_;
-  std::unique_ptr<TemporaryDirectory> directory_;
+  // Of the socket, whose path must be short, and of the data.
+  std::unique_ptr<TemporaryDirectory> place_, directory_;
   std::unique_ptr<Child> child_;
   bool disk_broken_ = false;  // In this life.
   // Atomic: read by whoever samples. 0 while it is not there.

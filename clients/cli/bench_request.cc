@@ -1,7 +1,5 @@
 #include "clients/cli/bench_request.h"
 
-#include <fmt/format.h>
-
 #include "loadtest/measure/bench_store.h"
 #include "loadtest/spawn.h"
 
@@ -17,9 +15,9 @@ absl::StatusOr<BenchRequest> BenchRequestOf(Session& session, const MeasuredOpti
   request.plan.seed = measured.seed;
   std::error_code error;
   request.self = fs::read_symlink("/proc/self/exe", error);
-  request.storage = fs::absolute(measured.storage.empty() ? kBenchDirectory : measured.storage, error);
-  fs::create_directories(request.storage, error);
-  if (error) return absl::InternalError(fmt::format("cannot make {}: {}", request.storage.string(), error.message()));
+  absl::StatusOr<fs::path> storage = StorageDirectory(measured.storage);
+  if (!storage.ok()) return storage.status();
+  request.storage = *std::move(storage);
   if (measured.running) {
     request.target.address = session.global().address;
   } else {

@@ -11,6 +11,7 @@ ExitCode RunLoad(Session& session, const LoadOptions& options) {
                       .brief = options.brief,
                       .json = session.global().json,
                       .engramd = options.engramd,
+                      .storage = options.storage,
                       .settings = options.set,
                       .seed = options.seed,
                       .warn = [&session](const std::string& what) { session.Warn(what); }};

@@ -28,6 +28,8 @@ Starts a daemon of its own, unless --running. Exits with 0 when everything the s
       ->expected(1);
   File(load_app_->add_option("--engramd", load_.engramd, "The daemon to start; the one beside this program"))
       ->type_name("FILE");
+  File(load_app_->add_option("--storage-dir", load_.storage, "Where its data lies meanwhile (.engram/bench)"))
+      ->type_name("DIR");
   load_app_->add_option("--seed", load_.seed, "Of everything that is drawn")->type_name("N")->capture_default_str();
 
   fault_app_ = Command(app, "fault", "Break a daemon on purpose (admin.fault_injection)",
@@ -50,8 +52,9 @@ Starts a daemon of its own, unless --running. Exits with 0 when everything the s
 
 std::optional<CommandOptions> LoadCommands::TakeLoadCommand() {
   if (load_app_->parsed()) {
-    if (load_.running && (!load_.set.empty() || !load_.engramd.empty())) {
-      throw CLI::ValidationError("--running loads a daemon that runs: --set and --engramd are for one that is started");
+    if (load_.running && (!load_.set.empty() || !load_.engramd.empty() || !load_.storage.empty())) {
+      throw CLI::ValidationError(
+          "--running loads a daemon that runs: --set, --engramd and --storage-dir are for one that is started");
     }
     return load_;
   }

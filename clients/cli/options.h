@@ -175,6 +175,7 @@ struct LoadOptions {
   // The daemon at GlobalOptions::address; otherwise one of its own.
   bool running = false;
   std::string engramd;
+  std::string storage;
   std::vector<std::string> set;
   uint64_t seed = 1;
 };

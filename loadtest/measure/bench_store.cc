@@ -17,6 +17,14 @@ std::string NameOf(const BenchDocument& document) {
   return name;
 }
 
+absl::StatusOr<fs::path> StorageDirectory(const std::string& given) {
+  std::error_code error;
+  fs::path directory = fs::absolute(given.empty() ? kBenchDirectory : given, error);
+  if (!error) fs::create_directories(directory, error);
+  if (error) return absl::InternalError(fmt::format("cannot make {}: {}", directory.string(), error.message()));
+  return directory;
+}
+
 absl::Status CheckReportName(const std::string& name) {
   if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos) {
     return absl::InvalidArgumentError(fmt::format("\"{}\" cannot name a report: it has to be a file's name", name));

@@ -14,6 +14,9 @@ namespace engram {
 
 inline constexpr const char* kBenchDirectory = ".engram/bench";
 
+// Where the data of a daemon that is measured lies: `given`, or kBenchDirectory where that is empty; absolute, and made. INTERNAL.
+absl::StatusOr<std::filesystem::path> StorageDirectory(const std::string& given);
+
 // Whether a report can be called so: INVALID_ARGUMENT.
 absl::Status CheckReportName(const std::string& name);
 // What a report is called that got no name: when it was measured.

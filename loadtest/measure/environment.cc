@@ -83,4 +83,12 @@ void PutEnvironment(const v1::GetStatusResponse& status, const std::filesystem::
   document.Put("environment.measured_at", std::string(text));
 }
 
+void PutDaemonConfig(const v1::GetStatusResponse& status, BenchDocument& document) {
+  document.Put("config.profile", status.profile());
+  document.Put("config.durability", status.durability() == v1::DURABILITY_FSYNC      ? "fsync"
+                                    : status.durability() == v1::DURABILITY_INTERVAL ? "interval"
+                                                                                     : "memory");
+  document.Put("config.workers", status.lanes_size());
+}
+
 }  // namespace engram

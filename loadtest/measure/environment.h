@@ -21,4 +21,7 @@ bool OnThisMachine(const v1::GetStatusResponse& status);
 void PutEnvironment(const v1::GetStatusResponse& status, const std::filesystem::path& started,
                     BenchDocument& document);
 
+// Into `config.profile`, `config.durability` and `config.workers`.
+void PutDaemonConfig(const v1::GetStatusResponse& status, BenchDocument& document);
+
 }  // namespace engram

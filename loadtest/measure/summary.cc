@@ -231,13 +231,8 @@ void PutScheduling(const Measured& measured, const MetricPage& burst, const Metr
 }
 
 void PutConfig(const BenchPlan& plan, const Measured& measured, BenchDocument& document) {
-  const v1::GetStatusResponse& status = measured.status;
-  document.Put("config.profile", status.profile());
+  PutDaemonConfig(measured.status, document);
   document.Put("config.settings", measured.spec.settings);
-  document.Put("config.durability", status.durability() == v1::DURABILITY_FSYNC      ? "fsync"
-                                    : status.durability() == v1::DURABILITY_INTERVAL ? "interval"
-                                                                                     : "memory");
-  document.Put("config.workers", status.lanes_size());
   document.Put("config.arguments",
                Json{{"seconds", plan.seconds},
                     {"warmup_seconds", plan.warmup_seconds},

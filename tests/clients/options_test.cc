@@ -182,6 +182,7 @@ TEST(Options, AClockCanJumpEitherWay) {
 TEST(Options, ALoadOnARunningDaemonTakesNoSettings) {
   EXPECT_THAT(UsageError({"load", "--scenario", "a", "--running", "--set", "num_workers=2"}), HasSubstr("--running"));
   EXPECT_THAT(UsageError({"load", "--scenario", "a", "--running", "--engramd", "b"}), HasSubstr("--running"));
+  EXPECT_THAT(UsageError({"load", "--scenario", "a", "--running", "--storage-dir", "b"}), HasSubstr("--running"));
 }
 
 TEST(ExitCodes, SayWhetherToTryAgainOrToAskSomebodyElse) {

@@ -122,6 +122,30 @@ class Load(unittest.TestCase):
                                                     "  - {at: 500ms, fault: stall-workers, count: 2, for: 2500ms}\n"))
         self.assertLess(report["recovered_seconds"], 1.2)
 
+    def test_the_report_says_where_its_figures_come_from(self):
+        storage = Path(self.place.name) / "here"
+        report = self.report_of(self.scenario("500ms"), "--storage-dir", str(storage), "--seed", "7", "--set",
+                                "num_workers=3")
+        self.assertEqual(report["config"]["storage"]["directory"], str(storage))
+        self.assertEqual(list(storage.iterdir()), [], "the data goes with the daemon")
+        self.assertEqual(report["config"]["arguments"], {"seed": 7, "short": False})
+        self.assertEqual(report["config"]["settings"], ["num_workers=3"])
+        self.assertEqual(report["config"]["workers"], 3)
+        self.assertIn("storage", report["config"]["in_force"])
+        for side in ("client", "daemon"):
+            for key in ("machine", "cpu", "commit"):
+                self.assertTrue(report["environment"][side][key])
+
+    def test_data_that_lies_in_memory_is_named(self):
+        if not os.access("/dev/shm", os.W_OK):
+            self.skipTest("no file system in memory")
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as storage:
+            self.assertTrue(self.report_of(self.scenario("300ms"), "--storage-dir", storage)["config"]["storage"]["in_memory"])
+            done = subprocess.run([ENGRAM, "load", "--scenario", self.scenario("300ms"), "--engramd", ENGRAMD, "--storage-dir",
+                                   storage], capture_output=True, text=True, timeout=60, check=False)
+            self.assertIn("its data in " + storage, done.stdout)
+            self.assertIn("kept in memory: these are not figures of a disk", done.stdout)
+
     def test_a_daemon_that_runs_is_given_back_as_it_was(self):
         unused, address = self.daemon("admin.fault_injection=true")
         scenario = self.scenario("1s", "daemon: {profile: low_latency, set: [num_workers=3]}\n"
