@@ -145,6 +145,44 @@ class GraphWaiter {
   StreamClient stream_;
 };
 
+// What docs/durability.md says of mode memory: however the daemon ends, all is lost, and no disk is used. A power cut can do
+// no more than SIGKILL where nothing is on a disk.
+TEST(Engramd, KeepsNothingInModeMemory) {
+  const TempDirectory directory;
+  const std::string data = directory / "data";
+  const auto arguments = OnFreePorts({"--set", "durability.mode=memory", "--set", "storage.directory=" + data});
+  using Stub = v1::MemoryService::Stub;
+  for (const int signal : {SIGKILL, SIGTERM, 0}) {
+    EngramdProcess engramd(arguments);
+    ASSERT_TRUE(engramd.AwaitReady()) << engramd.err();
+    const auto stub = v1::MemoryService::NewStub(TestDaemon::Connect(engramd.grpc_address));
+    v1::RecallRequest recall;
+    recall.set_space("s");
+    recall.set_embedding_f32(F32({1, 0}));
+    recall.set_k(1);
+    v1::RecallResponse recalled;
+    EXPECT_EQ(Call(*stub, &Stub::Recall, recall, &recalled).error_code(), grpc::StatusCode::NOT_FOUND);
+    v1::ListSpacesResponse spaces;
+    ASSERT_TRUE(Call(*stub, &Stub::ListSpaces, v1::ListSpacesRequest(), &spaces).ok());
+    EXPECT_EQ(spaces.spaces_size(), 0);
+    StreamClient stream(*stub);
+    stream.SendStart("s", "named", /*resume=*/true);
+    EXPECT_EQ(stream.ReadStarted().next_sequence(), 1u) << "a stream knows nothing of its last life";
+    if (signal == 0) break;
+    v1::ObserveRequest observe;
+    observe.set_space("s");
+    *observe.add_observations() = MakeObservation("o", {1, 0});
+    v1::ObserveResponse observed;
+    ASSERT_TRUE(Call(*stub, &Stub::Observe, observe, &observed).ok());
+    EXPECT_EQ(observed.durability(), v1::DURABILITY_MEMORY);
+    ASSERT_TRUE(Call(*stub, &Stub::Recall, recall, &recalled).ok());
+    EXPECT_EQ(recalled.hits_size(), 1);
+    engramd.Signal(signal);
+    engramd.AwaitExit();
+  }
+  EXPECT_FALSE(std::filesystem::exists(data));
+}
+
 TEST(Engramd, ExitsAtOnceAtASecondSignal) {
   EngramdProcess engramd(OnFreePorts({"--set", "server.drain_timeout=60s"}));
   ASSERT_TRUE(engramd.AwaitReady()) << engramd.err();
