@@ -56,7 +56,8 @@ class DiskFull : public ::testing::Test {
         std::vector<std::string>{"--set", "server.address=127.0.0.1:0", "--set", "metrics.address=127.0.0.1:0", "--set",
                                  "storage.directory=" + disk_.path(), "--set", "storage.segment_bytes=1MiB", "--set",
                                  "storage.group_bytes=256KiB", "--set", "storage.spare_segments=1", "--set",
-                                 "storage.soft_free_bytes=" + soft, "--set", "storage.hard_free_bytes=" + hard});
+                                 "storage.soft_free_bytes=" + soft, "--set", "storage.hard_free_bytes=" + hard, "--set",
+                                 "durability.mode=" + mode_});
     const bool ready = engramd_->AwaitReady();
     if (!ready) engramd_->AwaitExit();
     ASSERT_TRUE(ready) << engramd_->err();
@@ -96,6 +97,7 @@ class DiskFull : public ::testing::Test {
     check.OwnVectors("s", 50);
   }
 
+  std::string mode_ = "fsync";
   SmallDisk disk_{12};
   Ledger ledger_;
   std::mt19937_64 random_{12};
@@ -157,7 +159,12 @@ TEST_F(DiskFull, ToTheLastByteMakesWritesWaitAndRecallsGoOn) {
   CheckAll();
 }
 
-TEST_F(DiskFull, ToTheLastByteLosesNothingToAKillAndStartsAgain) {
+class DiskFullInEitherMode : public DiskFull, public ::testing::WithParamInterface<const char*> {
+ protected:
+  DiskFullInEitherMode() { mode_ = GetParam(); }
+};
+
+TEST_P(DiskFullInEitherMode, ToTheLastByteLosesNothingToAKillAndStartsAgain) {
   Start("0", "0");
   v1::ObserveResponse response;
   grpc::Status status;
@@ -172,6 +179,9 @@ TEST_F(DiskFull, ToTheLastByteLosesNothingToAKillAndStartsAgain) {
   EXPECT_EQ(response.accepted(), 100u);
   CheckAll();
 }
+
+INSTANTIATE_TEST_SUITE_P(Modes, DiskFullInEitherMode, ::testing::Values("fsync", "interval"),
+                         [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
 }  // namespace engram::testing
