@@ -31,9 +31,8 @@ absl::Status CheckRanking(const Ranking& ranking) {
   return absl::OkStatus();
 }
 
-uint32_t RankingCandidates(const Ranking& ranking, uint32_t k, bool exact, Ordinal visible) {
-  if (!ranking.enabled()) return k;
-  if (exact) return std::max(k, visible);
+uint32_t RankingCandidates(const Ranking& ranking, uint32_t k, bool exact) {
+  if (!ranking.enabled() || exact) return k;
   const uint64_t wanted = uint64_t{k} * (ranking.oversample == 0 ? kUsualOversample : ranking.oversample);
   return std::max(k, static_cast<uint32_t>(std::min(wanted, kMostCandidates)));
 }
@@ -52,12 +51,10 @@ std::vector<RankedHit> RankHits(const Ranking& ranking, std::span<const SearchHi
                                 Ordinal except, uint32_t k, int64_t now_us) {
   std::vector<RankedHit> ranked;
   ranked.reserve(hits.size());
+  const RankingScores scores(ranking, records, now_us);
   for (const SearchHit& hit : hits) {
     if (hit.ordinal == except) continue;
-    const float score = !ranking.enabled() ? hit.similarity
-                                           : RankingScore(ranking, hit.similarity, records.ObservedAt(hit.ordinal),
-                                                          records.Confidence(hit.ordinal), now_us);
-    ranked.push_back({hit, score});
+    ranked.push_back({hit, ranking.enabled() ? scores.Of(hit.ordinal, hit.similarity) : hit.similarity});
   }
   const auto kept = static_cast<ptrdiff_t>(std::min<size_t>(k, ranked.size()));
   if (ranking.enabled()) {

@@ -12,16 +12,33 @@
 #include "core/base/types.h"
 #include "core/engine.h"
 #include "core/record_store.h"
+#include "index/hit_score.h"
 #include "index/space_index.h"
 
 namespace engram {
 
 absl::Status CheckRanking(const Ranking& ranking);
 
-// How many of the most similar have a chance, if `k` are wanted and `visible` exist.
-uint32_t RankingCandidates(const Ranking& ranking, uint32_t k, bool exact, Ordinal visible);
+// How many of the most similar are looked for, if `k` are wanted. An exact search ranks all there are by itself.
+uint32_t RankingCandidates(const Ranking& ranking, uint32_t k, bool exact);
 
 float RankingScore(const Ranking& ranking, float similarity, int64_t observed_at_us, float confidence, int64_t now_us);
+
+// The same, for a search. Ranking and records outlive it.
+class RankingScores final : public HitScore {
+ public:
+  RankingScores(const Ranking& ranking, const RecordStore& records, int64_t now_us)
+      : ranking_(ranking), records_(records), now_us_(now_us) {}
+
+  float Of(Ordinal ordinal, float similarity) const override {
+    return RankingScore(ranking_, similarity, records_.ObservedAt(ordinal), records_.Confidence(ordinal), now_us_);
+  }
+
+ private:
+  const Ranking& ranking_;
+  const RecordStore& records_;
+  const int64_t now_us_;
+};
 
 struct RankedHit {
   SearchHit hit;

@@ -166,13 +166,15 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
     request.query = *vector;
   }
   // One more than asked for, in case the observation recalled by is among them.
-  request.k = RankingCandidates(query.ranking, query.k, query.exact, view.visible);
+  request.k = RankingCandidates(query.ranking, query.k, query.exact);
   if (self != kNoOrdinal && request.k != UINT32_MAX) ++request.k;
   request.ef = std::max(query.ef != 0 ? query.ef : space->ef_search(), request.k);
   request.exact = query.exact;
   request.oversample = query.oversample == 0 ? kUsualOversample : query.oversample;
   if (!index->options().keep_rows) request.source = &pin->reads();
   request.min_similarity = query.min_similarity;
+  const RankingScores scores(query.ranking, space->records(), now_us);
+  if (query.exact && query.ranking.enabled()) request.score = &scores;
   request.clock = clock_;
   std::optional<Filter> filter;
   // A writer was busy, so some observations whose time is over may still be there: look at each one.

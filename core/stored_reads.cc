@@ -1,5 +1,6 @@
 #include "core/stored_reads.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "index/space_index.h"
@@ -15,6 +16,12 @@ absl::StatusOr<const StoredObservation*> StoredReads::Get(Ordinal ordinal) const
   }
   ENGRAM_RETURN_IF_ERROR(entry.status);
   return &entry.observation;
+}
+
+void StoredReads::KeepOnly(std::span<const Ordinal> ordinals) const {
+  std::erase_if(read_, [&](const auto& read) {
+    return read.second.status.ok() && !std::binary_search(ordinals.begin(), ordinals.end(), read.first);
+  });
 }
 
 void StoredReads::Read(std::span<const Ordinal> ordinals, float* rows) const {

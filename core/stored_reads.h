@@ -1,6 +1,7 @@
-// What one recall or read by id reads of a space's observations in the journal: each of them once.
+// What one recall or read by id reads of a space's observations in the journal: each of them once, while it is kept.
 //
-// Threads:   one at a time. Ownership: the journal and the space outlive it; what it returns lives as long as it does.
+// Threads:   one at a time. Ownership: the journal and the space outlive it; what it returns lives as long as it does, or
+//            until KeepOnly.
 // Blocking:  while the journal reads.
 // Errors:    Get has those of Journal::Read. std::bad_alloc.
 // Why:       ranking reads a vector, and then the answer wants the text beside it, which the same read has brought.
@@ -24,6 +25,8 @@ class StoredReads final : public VectorSource {
 
   absl::StatusOr<const StoredObservation*> Get(Ordinal ordinal) const;
   void Read(std::span<const Ordinal> ordinals, float* rows) const override;
+  // What Get has returned of the others is gone. What could not be read stays, so that it is counted once.
+  void KeepOnly(std::span<const Ordinal> ordinals) const override;
 
   // How many of what was asked for is not in the journal any more.
   uint64_t gone() const { return gone_; }

@@ -8,72 +8,13 @@
 #include <limits>
 
 #include "index/code_similarity.h"
+#include "index/scan_blocks.h"
 
 namespace engram {
 namespace {
 
-constexpr uint32_t kRows = CodeSlab::kBlockRows;
-constexpr uint32_t kAllRows = (1u << kRows) - 1;
-
-// Calls block(base, lanes) for the blocks that the scope touches; `lanes` has a bit for each ordinal within it.
-template <class Body>
-void ForEachBlock(const ScanScope& scope, const Body& body) {
-  for (uint64_t at = scope.begin; at < scope.end;) {
-    const auto base = static_cast<Ordinal>(at - at % kRows);
-    const uint32_t to = std::min<uint32_t>(kRows, scope.end - base);
-    body(base, ((1u << to) - 1) & ~((1u << (at - base)) - 1));
-    at = uint64_t{base} + kRows;
-  }
-}
-
-template <class Body>
-void ForEachLane(uint32_t lanes, const Body& body) {
-  for (; lanes != 0; lanes &= lanes - 1) body(static_cast<uint32_t>(std::countr_zero(lanes)));
-}
-
 bool Wanted(const VersionColumns& columns, Ordinal base, uint32_t lane, const ScanScope& scope) {
   return columns.LiveIn(lane, scope.visible) && (scope.filter == nullptr || scope.filter->Matches(base + lane));
-}
-
-uint32_t LiveLanes(const VersionColumns& columns, uint32_t lanes, Ordinal visible) {
-  uint32_t live = 0;
-  ForEachLane(lanes, [&](uint32_t lane) { live |= uint32_t{columns.LiveIn(lane, visible)} << lane; });
-  return live;
-}
-
-void PrefetchCode(const CodeSlab& slab, Ordinal ordinal) {
-  const int8_t* const code = slab.Code(ordinal);
-  for (uint32_t at = 0; at < slab.stride(); at += 64) __builtin_prefetch(code + at);
-  const CodeSlab::Block& block = slab.BlockOf(ordinal);
-  __builtin_prefetch(&block.scale);
-  if (slab.coder().metric() != Metric::kCosine) __builtin_prefetch(&block.squares);
-}
-
-// As ForEachBlock; with a filter only for the blocks and lanes of its matches, which may take several calls for a block.
-template <class Body>
-void ForEachMatch(const CodeSlab& slab, const ScanScope& scope, const Body& body) {
-  if (scope.filter == nullptr) return ForEachBlock(scope, body);
-  constexpr size_t kStep = 256;
-  constexpr size_t kAhead = 8;
-  std::array<Ordinal, kStep> listed;
-  Ordinal from = scope.begin;
-  for (size_t count = kStep; count == kStep;) {
-    count = scope.filter->List(from, scope.end, listed);
-    for (size_t i = 0; i < count;) {
-      const Ordinal base = listed[i] - CodeSlab::Lane(listed[i]);
-      uint32_t lanes = 0;
-      for (; i < count && listed[i] - base < kRows; ++i) {
-        lanes |= 1u << (listed[i] - base);
-        // Where many follow one another the processor foresees them itself.
-        if (i + kAhead < count && listed[i + kAhead] - listed[i] > kAhead) {
-          __builtin_prefetch(&slab.Versions(listed[i + kAhead]).died_at);
-          PrefetchCode(slab, listed[i + kAhead]);
-        }
-      }
-      body(base, lanes);
-    }
-    if (count != 0) from = listed[count - 1] + 1;
-  }
 }
 
 // What looks good by its bits.
@@ -137,15 +78,15 @@ uint64_t ScanCodes(const CodeSlab& slab, const CodeQuery& query, const ScanScope
   const CodeSimilarity similarity(slab.coder().metric());
   const CodeColumns& own = query.columns();
   const size_t stride = slab.stride();
-  std::array<int32_t, kRows> dots;
+  std::array<int32_t, kScanRows> dots;
   uint64_t compared = 0;
   ForEachMatch(slab, scope, [&](Ordinal base, uint32_t lanes) {
     const CodeSlab::Block& block = slab.BlockOf(base);
     const uint32_t wanted = LiveLanes(block, lanes, scope.visible);
     if (wanted == 0) return;
     const int8_t* const rows = slab.Code(base);
-    if (wanted == kAllRows) {
-      kernels.dot_rows(query.code(), rows, stride, kRows, dots.data());
+    if (wanted == kAllScanRows) {
+      kernels.dot_rows(query.code(), rows, stride, kScanRows, dots.data());
     } else {
       ForEachLane(wanted, [&](uint32_t lane) { dots[lane] = kernels.dot(query.code(), rows + lane * stride, stride); });
     }
@@ -168,7 +109,7 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
 
   // Twice as many as are kept; the worse half goes whenever it is full, and raises what gets in.
   std::vector<Promising> promising;
-  promising.reserve(std::min<uint64_t>(2 * uint64_t{keep}, scope.end - scope.begin) + kRows);
+  promising.reserve(std::min<uint64_t>(2 * uint64_t{keep}, scope.end - scope.begin) + kScanRows);
   // What is found already may be so good that little of this scan matters.
   const float least = ScoreThatMatters(top.hits(), {}, wanted, elements);
   float floor = least;
@@ -195,15 +136,15 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
     checked = promising.size();
   };
 
-  std::array<uint32_t, kRows> distances{};
-  std::array<float, kRows> scores;
-  std::array<float, kRows> some_factors{};
+  std::array<uint32_t, kScanRows> distances{};
+  std::array<float, kScanRows> scores;
+  std::array<float, kScanRows> some_factors{};
   // Scores a block and returns the lanes that reach the floor.
   const auto reaching = [&](Ordinal base, uint32_t lanes) {
     const auto rows = static_cast<uint32_t>(32 - std::countl_zero(lanes));
     kernels.hamming_rows(query.bits(), slab.Bits(base), words, rows, distances.data());
     const float* factors = slab.BitBlockOf(base).factor.data();
-    if (rows != kRows) {
+    if (rows != kScanRows) {
       // The writer may be at work on the others.
       std::copy_n(factors, rows, some_factors.data());
       factors = some_factors.data();
@@ -223,10 +164,10 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
   constexpr uint32_t kSample = 16;
   if (std::isinf(least) && scope.end - scope.begin >= kSample * uint64_t{keep}) {
     std::vector<float> sample;
-    for (uint64_t at = scope.begin; at < scope.end; at += kSample * kRows) {
-      const auto base = static_cast<Ordinal>(at - at % kRows);
-      if (base < scope.begin || base + kRows > scope.end) continue;
-      reaching(base, kAllRows);
+    for (uint64_t at = scope.begin; at < scope.end; at += kSample * kScanRows) {
+      const auto base = static_cast<Ordinal>(at - at % kScanRows);
+      if (base < scope.begin || base + kScanRows > scope.end) continue;
+      reaching(base, kAllScanRows);
       sample.insert(sample.end(), scores.begin(), scores.end());
     }
     const size_t rank = std::min<size_t>(sample.size() - 1, keep / kSample * 3 / 2);
@@ -280,86 +221,6 @@ uint64_t ScanQuickly(const CodeSlab& slab, const CodeQuery& query, const ScanSco
   ScanScope rest = scope;
   rest.begin = by_bits.end;
   return length + ScanCodes(slab, query, rest, top);
-}
-
-namespace {
-
-struct Candidates {
-  std::vector<Candidate> all;
-  uint64_t compared = 0;
-};
-
-// Without `rule_out` everything in the scope.
-Candidates FindCandidates(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t k,
-                          bool rule_out) {
-  constexpr size_t kFirstPrune = 1024;
-  const CodeKernels& kernels = slab.coder().kernels();
-  const CodeSimilarity similarity(slab.coder().metric());
-  const size_t stride = slab.stride();
-  const uint64_t most = scope.end > scope.begin ? scope.end - scope.begin : 0;
-
-  Candidates result;
-  std::vector<Candidate>& candidates = result.all;
-  // At least k are as good as the worst of these.
-  TopK lows(k, most);
-  size_t prune_at = std::max<size_t>(kFirstPrune, 4 * std::min<uint64_t>(k, most));
-  const auto prune = [&] {
-    if (!rule_out) return;
-    const float floor = lows.floor();
-    std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.high < floor; });
-    prune_at = std::max(prune_at, 2 * candidates.size());
-  };
-  std::array<float, kRows> dots;
-  ForEachMatch(slab, scope, [&](Ordinal base, uint32_t lanes) {
-    const CodeSlab::Block& block = slab.BlockOf(base);
-    const uint32_t wanted = LiveLanes(block, lanes, scope.visible);
-    if (wanted == 0) return;
-    const int8_t* const rows = slab.Code(base);
-    if (wanted == kAllRows) {
-      kernels.dot_float_rows(query.floats(), rows, stride, kRows, dots.data());
-    } else {
-      ForEachLane(wanted, [&](uint32_t lane) {
-        kernels.dot_float_rows(query.floats(), rows + lane * stride, stride, 1, &dots[lane]);
-      });
-    }
-    result.compared += static_cast<uint64_t>(std::popcount(wanted));
-    ForEachLane(wanted, [&](uint32_t lane) {
-      const SimilarityBounds bounds =
-          similarity.Bound(query, dots[lane], block.scale[lane], block.residual[lane], block.squares[lane]);
-      if (rule_out && bounds.high < lows.floor()) return;
-      lows.Offer({base + lane, bounds.low});
-      candidates.push_back({bounds.high, base + lane});
-    });
-    if (candidates.size() >= prune_at) prune();
-  });
-  prune();
-  return result;
-}
-
-}  // namespace
-
-ExactScan ScanExact(const CodeSlab& slab, std::span<const float> vector, const ScanScope& scope, uint32_t k,
-                    const VectorSource& source) {
-  const CodeQuery query(slab.coder(), vector);
-  ExactScan result;
-  for (const bool rule_out : {true, false}) {
-    auto [candidates, compared] = FindCandidates(slab, query, scope, k, rule_out);
-    static_cast<Reranked&>(result) = RerankBest(slab.coder().metric(), vector, source, candidates, k);
-    result.compared = compared;
-    // What cannot be read may have ruled out what can be: then again, with everything.
-    if (result.unreadable == 0) break;
-  }
-  return result;
-}
-
-Candidate BoundedCandidate(const CodeSlab& slab, const CodeQuery& query, Ordinal ordinal) {
-  float dot = 0;
-  slab.coder().kernels().dot_float_rows(query.floats(), slab.Code(ordinal), slab.stride(), 1, &dot);
-  const CodeSlab::Block& block = slab.BlockOf(ordinal);
-  const uint32_t lane = CodeSlab::Lane(ordinal);
-  const SimilarityBounds bounds = CodeSimilarity(slab.coder().metric())
-                                      .Bound(query, dot, block.scale[lane], block.residual[lane], block.squares[lane]);
-  return {bounds.high, ordinal};
 }
 
 }  // namespace engram

@@ -1,17 +1,19 @@
 // Looking at one code after the other: what no graph has linked yet, what a filter leaves, and what must be exact.
 //
 // Threads:  any number of readers beside the writer and whoever makes bits.
-// Blocking: ScanExact as its source does; the others never.
+// Blocking: ScanExact and ScanRanked as their source does; the others never.
 // Errors:   std::bad_alloc.
 // Why:      docs/decisions/0014-codes-in-memory.md
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
 #include "index/code_query.h"
 #include "index/code_slab.h"
+#include "index/hit_score.h"
 #include "index/ordinal_set.h"
 #include "index/rerank.h"
 #include "index/space_index.h"
@@ -53,6 +55,18 @@ struct ExactScan : Reranked {
 // read, the most promising first, until what is left cannot be among them either.
 ExactScan ScanExact(const CodeSlab& slab, std::span<const float> vector, const ScanScope& scope,
                     uint32_t k, const VectorSource& source);
+
+// What a ranked scan is to find.
+struct RankedWish {
+  uint32_t k = 0;
+  const HitScore* score = nullptr;
+  float min_similarity = -std::numeric_limits<float>::infinity();
+};
+
+// The best k by score, then similarity, then ordinal, of those at least that similar; as ScanExact, only that what a row's
+// score can be at the most decides whether it is read.
+ExactScan ScanRanked(const CodeSlab& slab, std::span<const float> vector, const ScanScope& scope,
+                     const RankedWish& wish, const VectorSource& source);
 
 // An ordinal with the most that its exact similarity to the query can be.
 Candidate BoundedCandidate(const CodeSlab& slab, const CodeQuery& query, Ordinal ordinal);

@@ -327,7 +327,11 @@ void CodedSpaceIndex::Scan(const SearchRequest& request, const CodeQuery& query,
     return;
   }
   const Stopwatch watch(request.clock, &result->scan_time);
-  ExactScan scan = ScanExact(slab_, request.query, scope, request.k, SourceOf(request));
+  RankedWish wish = {.k = request.k, .score = request.score};
+  if (request.min_similarity) wish.min_similarity = *request.min_similarity;
+  ExactScan scan = request.score == nullptr
+                       ? ScanExact(slab_, request.query, scope, request.k, SourceOf(request))
+                       : ScanRanked(slab_, request.query, scope, wish, SourceOf(request));
   result->hits = std::move(scan.hits);
   result->tail_scanned = scan.compared;
   result->read += scan.read;
@@ -336,7 +340,7 @@ void CodedSpaceIndex::Scan(const SearchRequest& request, const CodeQuery& query,
 }
 
 SearchResult CodedSpaceIndex::Search(const SearchRequest& request, IndexView view) const {
-  ENGRAM_CHECK(request.k >= 1 && request.oversample >= 1);
+  ENGRAM_CHECK(request.k >= 1 && request.oversample >= 1 && (request.score == nullptr || request.exact));
   const CodeQuery query(slab_.coder(), request.query);
   const uint64_t oversampled = uint64_t{request.k} * request.oversample;
   const auto wanted = static_cast<uint32_t>(std::min<uint64_t>(oversampled, UINT32_MAX));

@@ -34,6 +34,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/types.h"
+#include "index/hit_score.h"
 #include "index/image.h"
 #include "index/ordinal_set.h"
 #include "index/vector_source.h"
@@ -72,6 +73,8 @@ struct SearchRequest {
   // come back whenever k exist.
   const OrdinalSet* filter = nullptr;
   std::optional<float> min_similarity;
+  // With `exact` only: the best k by score, then similarity, then ordinal. Null: by similarity.
+  const HitScore* score = nullptr;
   // Null: nothing is timed.
   const Clock* clock = nullptr;
 };
@@ -82,7 +85,7 @@ struct SearchHit {
 };
 
 struct SearchResult {
-  std::vector<SearchHit> hits;  // By similarity descending, then ordinal ascending.
+  std::vector<SearchHit> hits;  // By similarity (or score) descending, then ordinal ascending.
   uint64_t graph_candidates = 0;
   // By bits also those that are dead or do not pass the filter: to tell them apart would cost the scan a cache miss each.
   uint64_t tail_scanned = 0;

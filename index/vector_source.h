@@ -20,6 +20,9 @@ class VectorSource {
   // Writes the vector of each ordinal as binary32, one behind the other without padding, in the order asked for.
   // Ordinals in ascending order are read fastest.
   virtual void Read(std::span<const Ordinal> ordinals, float* rows) const = 0;
+  // Of all that was read so far, no more than these (ascending) is of use: one that keeps what it reads may let go of the
+  // rest. It may be asked for again all the same.
+  virtual void KeepOnly(std::span<const Ordinal>) const {}
 };
 
 }  // namespace engram

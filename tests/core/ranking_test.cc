@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include "tests/support/engine_fixture.h"
+#include "tests/support/recording_journal.h"
 
 namespace engram::testing {
 namespace {
@@ -53,6 +56,7 @@ class RankingTest : public EngineFixture {
     query.k = k;
     query.ranking = ranking;
     query.exact = exact;
+    query.include_content = true;
     auto answer = engine().Recall(query, Soon());
     EXPECT_TRUE(answer.ok()) << answer.status();
     if (!answer.ok()) return {};
@@ -102,6 +106,64 @@ TEST_F(RankingTest, ExactRanksEverything) {
   const auto hits = Recall({.confidence_weight = 1}, 2, true);
   EXPECT_THAT(Ids(hits), ElementsAre("86", "87"));
   EXPECT_GE(hits[0].score, hits[1].score);
+}
+
+// By what an exact recall without a ranking tells of each, and the documented formula.
+TEST_F(RankingTest, ExactIsTheFormulaOverEverythingWhateverItIsWorth) {
+  const auto log = std::make_shared<RecordedLog>();
+  journal_ = std::make_unique<RecordingJournal>(log);
+  clock_ = &fake_clock_;
+  settings_.idle_sleep_ms = std::chrono::milliseconds(0);
+  settings_.limits_max_k = 10'000;
+  const int64_t now_us = fake_clock_.WallMicros();
+  std::mt19937_64 random(3);
+  std::normal_distribution<float> normal;
+  constexpr size_t kRows = 9000;
+  std::vector<TestObservation> all;
+  for (size_t i = 0; i < kRows; ++i) {
+    TestObservation o{.id = std::to_string(i), .embedding = std::vector<float>(16), .content = "text of " + std::to_string(i)};
+    for (float& x : o.embedding) x = normal(random);
+    // Ties, what is worth nothing, and what is years old.
+    if (i > 0 && random() % 8 == 0) o.embedding = all[random() % i].embedding;
+    o.confidence = random() % 4 == 0 ? 0 : static_cast<float>(random() % 5) / 4;
+    o.observed_at_us = now_us - static_cast<int64_t>(random() % 4 == 0 ? 3 * 8766 * kHour : random() % (100 * kHour));
+    all.push_back(std::move(o));
+  }
+  for (size_t i = 0; i < kRows; i += 1000) {
+    MustObserve("notes", {all.begin() + static_cast<ptrdiff_t>(i), all.begin() + static_cast<ptrdiff_t>(i + 1000)});
+  }
+  cue_.assign(16, 1);
+  const std::vector<ObservationHit> similar = Recall({}, kRows, true);
+  ASSERT_EQ(similar.size(), kRows);
+  for (const Ranking ranking : {Ranking{.recency_half_life_us = kHour}, Ranking{.confidence_weight = 1},
+                                Ranking{.recency_half_life_us = 1000, .confidence_weight = 0.5f},
+                                Ranking{.recency_half_life_us = 24 * kHour, .confidence_weight = 1}}) {
+    struct Expected {
+      float score;
+      size_t by_similarity;
+    };
+    std::vector<Expected> expected;
+    for (size_t i = 0; i < kRows; ++i) {
+      const ObservationHit& hit = similar[i];
+      expected.push_back({RankingScore(ranking, hit.similarity, hit.observed_at_us, hit.confidence, now_us), i});
+    }
+    std::stable_sort(expected.begin(), expected.end(), [](const auto& a, const auto& b) { return a.score > b.score; });
+    for (const uint32_t k : {1u, 10u, 500u}) {
+      {
+        MutexLock lock(log->mu);
+        log->reads = 0;
+      }
+      const std::vector<ObservationHit> hits = Recall(ranking, k, true);
+      ASSERT_EQ(hits.size(), k);
+      for (uint32_t i = 0; i < k; ++i) {
+        ASSERT_EQ(hits[i].id, similar[expected[i].by_similarity].id) << i << " of " << k;
+        EXPECT_EQ(hits[i].score, expected[i].score);
+        EXPECT_EQ(hits[i].content, "text of " + std::string(hits[i].id));
+      }
+      MutexLock lock(log->mu);
+      EXPECT_LT(log->reads, 3 * k + 100) << "what cannot be among the hits is not read";
+    }
+  }
 }
 
 TEST_F(RankingTest, RecallByIdLeavesItOutWhateverItsScore) {

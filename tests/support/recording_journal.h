@@ -105,6 +105,8 @@ struct RecordedLog {
   // The record at position i + 1.
   std::deque<RecordedRecord> records ABSL_GUARDED_BY(mu);
   std::set<uint64_t> damaged ABSL_GUARDED_BY(mu);
+  // Observations that were read.
+  uint64_t reads ABSL_GUARDED_BY(mu) = 0;
 
   void ReplayInto(Engine& engine) const {
     MutexLock lock(mu);
@@ -151,6 +153,7 @@ class RecordingJournal final : public Journal {
   bool keeps_records() const override { return true; }
   absl::Status Read(RecordAddress address, StoredObservation* out) const override {
     MutexLock lock(log_->mu);
+    ++log_->reads;
     if (log_->damaged.count(address.position) > 0) return absl::DataLossError("damaged");
     const auto& observations = log_->records.at(address.position - 1).observations;
     if (address.place >= observations.size()) return absl::NotFoundError("no such place");
