@@ -181,9 +181,11 @@ bool CodeGraph::Insert(Ordinal ordinal, uint32_t level) {
   }
 }
 
-std::optional<CodeGraph::Walk> CodeGraph::Search(const CodeQuery& query, uint32_t ef, const Scope& scope) const {
+std::optional<CodeGraph::Walk> CodeGraph::Search(const CodeQuery& query, uint32_t ef, const Scope& scope,
+                                                 uint64_t* compared) const {
+  uint64_t unasked = 0;
   try {
-    return nodes_->Search(CodeDistance::PointOf(query), std::max(ef, 1u), scope);
+    return nodes_->Search(CodeDistance::PointOf(query), std::max(ef, 1u), scope, compared != nullptr ? compared : &unasked);
   } catch (const std::bad_alloc&) {
     return std::nullopt;
   }

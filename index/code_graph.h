@@ -67,8 +67,9 @@ class CodeGraph {
   bool Insert(Ordinal ordinal);
   bool Insert(Ordinal ordinal, uint32_t level);
 
-  // The best `ef` in scope that the walk met; nothing when it gave up.
-  std::optional<Walk> Search(const CodeQuery& query, uint32_t ef, const Scope& scope) const;
+  // The best `ef` in scope that the walk met; nothing when it gave up. `compared`, if given, is told how often a distance
+  // was taken either way.
+  std::optional<Walk> Search(const CodeQuery& query, uint32_t ef, const Scope& scope, uint64_t* compared = nullptr) const;
 
   // An image of the nodes below `end`, as index/code_graph_image.cc describes it. Links to others are replaced by what
   // those lead to. REQUIRES: Insert has returned for the nodes below `end`.

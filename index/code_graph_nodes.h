@@ -40,7 +40,8 @@ class CodeGraph::Nodes {
   const LevelGenerator& levels() const { return levels_; }
   const LinkTable& links() const { return links_; }
   bool Insert(Ordinal ordinal, uint32_t level) ABSL_LOCKS_EXCLUDED(top_);
-  std::optional<Walk> Search(const CodePoint& query, uint32_t ef, const Scope& scope) const;
+  // `compared` is told also when the walk gives up.
+  std::optional<Walk> Search(const CodePoint& query, uint32_t ef, const Scope& scope, uint64_t* compared) const;
   uint64_t resident_bytes() const { return sizeof(*this) + links_.resident_bytes() + rooms_.resident_bytes(); }
 
   // index/code_graph_image.cc.

@@ -211,19 +211,22 @@ bool CodeGraph::Nodes::WalkLevel(const CodePoint& query, Ordinal entry, const Wa
   return true;
 }
 
-std::optional<CodeGraph::Walk> CodeGraph::Nodes::Search(const CodePoint& query, uint32_t ef, const Scope& scope) const {
+std::optional<CodeGraph::Walk> CodeGraph::Nodes::Search(const CodePoint& query, uint32_t ef, const Scope& scope,
+                                                        uint64_t* compared) const {
   Walk walk;
+  *compared = 0;
   const Entry entry = entry_.load(std::memory_order_acquire);
   if (entry.node == kNoOrdinal) return walk;
   const WalkRooms::Lease room = rooms_.Take();
-  const Ordinal closest = Descend(query, entry, 0, *room, &walk.compared);
+  const Ordinal closest = Descend(query, entry, 0, *room, compared);
   // Bits rank roughly: some of the best by bytes are farther back. To rank one more by bytes costs a tenth of opening it.
   const uint32_t width = std::min(ef, UINT32_MAX / 4);
   const uint32_t wide = distance_.bits() ? width + width / 2 : width;
   const uint32_t most = distance_.bits() ? 3 * width : width;
-  if (!WalkLevel(query, closest, {.level = 0, .ef = wide, .most = most, .scope = &scope}, *room, &walk.compared)) {
+  if (!WalkLevel(query, closest, {.level = 0, .ef = wide, .most = most, .scope = &scope}, *room, compared)) {
     return std::nullopt;
   }
+  walk.compared = *compared;
   walk.found.resize(std::min<size_t>(ef, room->pool.size()));
   for (size_t i = 0; i < walk.found.size(); ++i) {
     walk.found[i] = {room->pool[i].node, distance_.SimilarityOf(room->pool[i].distance)};

@@ -290,10 +290,9 @@ bool CodedSpaceIndex::WalkGraph(const SearchRequest& request, const CodeQuery& q
   const std::shared_ptr<const CodeGraph> graph = graph_.Share(view.visible);
   if (graph == nullptr) return false;
   const Stopwatch watch(request.clock, &result->walk_time);
-  const std::optional<CodeGraph::Walk> walk = graph->Search(query, ef, scope);
+  const std::optional<CodeGraph::Walk> walk = graph->Search(query, ef, scope, &result->graph_candidates);
   if (!walk) return false;
   for (const CodeGraph::Found& found : walk->found) near.Offer({found.ordinal, found.similarity});
-  result->graph_candidates = walk->compared;
   return true;
 }
 
