@@ -25,8 +25,8 @@ struct Source {
   bool final = false;
 };
 
-// Whether a manifest can be made again in the place of the one that was not read: it is gone, or damaged. One of a newer
-// version is neither, and one that cannot be read now may be whole.
+// Whether a manifest can be made again in the place of the one that was not read: it is gone, or damaged. One of a
+// newer version is neither, and one that cannot be read now may be whole.
 bool IsLost(const absl::Status& manifest) { return absl::IsNotFound(manifest) || absl::IsDataLoss(manifest); }
 
 // What the daemon would make in its place: each segment names the journal it is of, and says how far it was sealed. Of

@@ -1,9 +1,9 @@
 // Makes a data directory out of a snapshot: the same log under another name.
 //
 // Threads:   a function of its arguments; one thread. Blocking: copies and syncs.
-// Errors:    FAILED_PRECONDITION when the target is not empty; NOT_FOUND when the snapshot has no manifest, DATA_LOSS when
-//            it is damaged, both also with `accept_damage` when no segment says what journal it is of; else what the
-//            files answer, and then what was made in the target is removed as far as that goes.
+// Errors:    FAILED_PRECONDITION when the target is not empty; NOT_FOUND when the snapshot has no manifest, DATA_LOSS
+//            when it is damaged, both also with `accept_damage` when no segment says what journal it is of; else what
+//            the files answer, and then what was made in the target is removed as far as that goes.
 // Why:       the copy goes its own way from where the snapshot ends, so it must have an identity of its own: a token of
 //            the original may name a record that the copy never had.
 //

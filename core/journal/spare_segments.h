@@ -6,8 +6,8 @@
 //            piece and returns.
 // Errors:    Take is RESOURCE_EXHAUSTED when there is no file and the disk has no room for another; other errors are the
 //            directory's.
-// Why:       Take falls back to an empty file: a burst that outruns the preparing is slower, never stopped, and neither is
-//            a log whose spares somebody removed.
+// Why:       Take falls back to an empty file: a burst that outruns the preparing is slower, never stopped, and neither
+//            is a log whose spares somebody removed.
 #pragma once
 
 #include <atomic>

@@ -235,7 +235,8 @@ TEST_F(DataCommandsTest, RestoreMakesALostManifestAgainWhenDamageIsAccepted) {
   options.accept_damage = true;
   ran = Run(RunRestore, options);
   EXPECT_EQ(ran.code, kOk) << ran.err;
-  EXPECT_THAT(ran.out, AllOf(HasSubstr("with 6 observations"), HasSubstr("tokens of the original are refused by it\n")));
+  EXPECT_THAT(ran.out,
+              AllOf(HasSubstr("with 6 observations"), HasSubstr("tokens of the original are refused by it\n")));
   EXPECT_EQ(Documents(Run(RunVerify, VerifyOptions{options.directory}, true).out).at(0)["sound"], true);
 }
 

@@ -232,7 +232,8 @@ class Life {
     if (::testing::Test::HasFailure()) Show();
   }
 
-  // Every observation that this life has had acknowledged, by its own vector, and where there is a graph by walking it too.
+  // Every observation that this life has had acknowledged, by its own vector, and where there is a graph by walking it
+  // too.
   void FindAll() {
     LedgerCheck check{*stub_, ledger_, random_};
     // All but in the short form, where a quick machine may have written many more.

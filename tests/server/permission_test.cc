@@ -1,5 +1,5 @@
-// The real engramd in a directory whose files it may not read, or that it may not write: a permission that is lost is no
-// damage. It is named, nothing is touched, and whoever is given it back has lost nothing.
+// The real engramd in a directory whose files it may not read, or that it may not write: a permission that is lost is
+// no damage. It is named, nothing is touched, and whoever is given it back has lost nothing.
 //
 // Root may read and write whatever the permissions, so the daemon is not given that right.
 #include <fmt/format.h>

@@ -145,8 +145,8 @@ class GraphWaiter {
   StreamClient stream_;
 };
 
-// What docs/durability.md says of mode memory: however the daemon ends, all is lost, and no disk is used. A power cut can do
-// no more than SIGKILL where nothing is on a disk.
+// What docs/durability.md says of mode memory: however the daemon ends, all is lost, and no disk is used. A power cut
+// can do no more than SIGKILL where nothing is on a disk.
 TEST(Engramd, KeepsNothingInModeMemory) {
   const TempDirectory directory;
   const std::string data = directory / "data";

@@ -1,5 +1,5 @@
-// Calls that fail under a running journal, in both modes that have files: nothing is acknowledged any more, and the next
-// start finds what was.
+// Calls that fail under a running journal, in both modes that have files: nothing is acknowledged any more, and the
+// next start finds what was.
 #include <numeric>
 
 #include "tests/core/journal/journal_fixture.h"

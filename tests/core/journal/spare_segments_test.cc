@@ -31,7 +31,8 @@ class SpareSegmentsTest : public ::testing::Test {
   FaultyDisk disk_;
   FakeClock clock_;
   std::unique_ptr<Directory> directory_ = disk_.Open();
-  SpareSegments spares_{directory_.get(), {.segment_bytes = kBytes, .count = kCount, .bytes_per_second = 1 << 20}, &clock_};
+  SpareSegments spares_{
+      directory_.get(), {.segment_bytes = kBytes, .count = kCount, .bytes_per_second = 1 << 20}, &clock_};
 };
 
 TEST_F(SpareSegmentsTest, TakesThemInOrderAndThenAnEmptyFile) {
