@@ -103,17 +103,16 @@ class MemoryServiceServicer(object):
         """The k most similar observations. NOT_FOUND: unknown space, or unknown id to recall by. INVALID_ARGUMENT: k, ef,
         vector or filter outside their ranges. RESOURCE_EXHAUSTED: too many recalls are waiting.
         DEADLINE_EXCEEDED: `at_least` was not reached; the message names how far it got. OUT_OF_RANGE: it is beyond the
-        journal's end. FAILED_PRECONDITION: it is another journal's. ABORTED: the observation to recall by was replaced under
-        each of several reads.
+        journal's end. FAILED_PRECONDITION: it is another journal's. ABORTED: the id changes faster than it can be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecallStream(self, request, context):
-        """The same answer in pieces of batch_size, or of about a mebibyte where that is less. With `follow` it goes on: each
-        observation recorded behind the answer that passes min_similarity (unset: all do) and filter is sent once, in the
-        journal's order, however slowly the client reads.
+        """The same answer in pieces of batch_size or about a mebibyte. With `follow` it goes on: each observation recorded behind
+        the answer that passes min_similarity (unset: all do) and filter is sent once, in the journal's order, however slowly the
+        client reads.
         A version that replaces one is new; what is replaced, forgotten or expired before it was sent is left out.
         Then also: NOT_FOUND, the space is deleted; UNAVAILABLE, the daemon drains (the last response has the point to go on
         from); RESOURCE_EXHAUSTED, limits.max_followers; FAILED_PRECONDITION, OUT_OF_RANGE: `after` of another journal, too new.
