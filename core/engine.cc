@@ -126,19 +126,17 @@ class EngineImpl final : public Engine {
                                          AckLevel level, MonotonicTime deadline) override;
 
   absl::StatusOr<RecallAnswer> Recall(const RecallQuery& query, MonotonicTime deadline) override {
-    const MonotonicTime begin = clock_->Now();
+    return RecallIn(registry_.Find(query.space), query, deadline);
+  }
+
+  absl::StatusOr<FollowedRecall> RecallAndFollow(const RecallQuery& query, MonotonicTime deadline) override {
+    // Before the answer is worked out: there would be nothing behind it.
+    if (!ingest_.admitting()) return absl::UnavailableError("the daemon is draining");
     const auto space = registry_.Find(query.space);
-    Series& series = space.ok() ? (*space)->series() : *unknown_space_;
-    absl::StatusOr<RecallAnswer> answer =
-        space.ok() ? recaller_.Recall(*space, query, *settings(), deadline) : absl::StatusOr<RecallAnswer>(space.status());
-    series.Add(MetricId::kRecallRequests, 1, static_cast<size_t>(answer.status().code()));
-    if (!answer.ok()) return answer;
-    recalls_total_.fetch_add(1, std::memory_order_relaxed);
-    series.Add(MetricId::kRecallHits, answer->hits.size());
-    series.Add(MetricId::kRecallTailScanned, answer->tail_scanned);
-    series.Add(MetricId::kRecallGraphCandidates, answer->graph_candidates);
-    series.Observe(MetricId::kRecallLatency, std::chrono::nanoseconds(clock_->Now() - begin).count());
-    return answer;
+    FollowedRecall both;
+    ENGRAM_ASSIGN_OR_RETURN(both.answer, RecallIn(space, query, deadline));
+    both.follow = followers_.OpenBehind(*space, query, both.answer);
+    return both;
   }
 
   absl::StatusOr<std::unique_ptr<RecallFollow>> Follow(const RecallQuery& query, const FollowPoint& after) override {
@@ -219,6 +217,21 @@ class EngineImpl final : public Engine {
   }
 
  private:
+  absl::StatusOr<RecallAnswer> RecallIn(const absl::StatusOr<std::shared_ptr<Space>>& space, const RecallQuery& query,
+                                        MonotonicTime deadline) {
+    const MonotonicTime begin = clock_->Now();
+    Series& series = space.ok() ? (*space)->series() : *unknown_space_;
+    absl::StatusOr<RecallAnswer> answer =
+        space.ok() ? recaller_.Recall(*space, query, *settings(), deadline) : absl::StatusOr<RecallAnswer>(space.status());
+    series.Add(MetricId::kRecallRequests, 1, static_cast<size_t>(answer.status().code()));
+    if (!answer.ok()) return answer;
+    recalls_total_.fetch_add(1, std::memory_order_relaxed);
+    series.Add(MetricId::kRecallHits, answer->hits.size());
+    series.Add(MetricId::kRecallTailScanned, answer->tail_scanned);
+    series.Add(MetricId::kRecallGraphCandidates, answer->graph_candidates);
+    series.Observe(MetricId::kRecallLatency, std::chrono::nanoseconds(clock_->Now() - begin).count());
+    return answer;
+  }
   void ReadGauges(const GaugeSink& sink);
   void ScheduleWhatIsDue() {
     for (const auto& space : registry_.All()) {

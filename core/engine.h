@@ -133,6 +133,8 @@ struct RecallAnswer {
   uint64_t live = 0;
   // Hits left out because the journal's record of them is damaged.
   uint64_t unreadable = 0;
+  // What was looked for: the vector given, or the observation's as it was then.
+  std::span<const float> cue;
   Duration elapsed{0};
   std::shared_ptr<const void> pin;
 };
@@ -146,6 +148,11 @@ struct FollowPoint {
   uint32_t partial_places = 0;
 
   friend bool operator==(const FollowPoint&, const FollowPoint&) = default;
+};
+
+struct FollowedRecall {
+  RecallAnswer answer;
+  std::unique_ptr<RecallFollow> follow;
 };
 
 struct GetAnswer {
@@ -246,9 +253,11 @@ class Engine {
 
   // Runs on the calling thread once a high-priority slot is free; waits for `at_least`, both within `deadline`.
   virtual absl::StatusOr<RecallAnswer> Recall(const RecallQuery& query, MonotonicTime deadline) = 0;
-  // The same recall from then on: what is recorded behind `after` (a recall's visible_through, say) and passes
-  // min_similarity and filter. core/recall_follow.h; it ends before the engine. k is not looked at but for its range.
+  // A recall from then on: what is recorded behind `after` and passes min_similarity and filter. core/recall_follow.h; it ends
+  // before the engine. k is not looked at but for its range. UNAVAILABLE: the engine drains.
   virtual absl::StatusOr<std::unique_ptr<RecallFollow>> Follow(const RecallQuery& query, const FollowPoint& after) = 0;
+  // Both: what is behind the answer, of the same space, also when another one gets its name, and by the same cue.
+  virtual absl::StatusOr<FollowedRecall> RecallAndFollow(const RecallQuery& query, MonotonicTime deadline) = 0;
   virtual absl::StatusOr<GetAnswer> Get(const std::string& space, std::span<const std::string> ids) = 0;
   virtual absl::StatusOr<ForgetAnswer> Forget(const ForgetQuery& query) = 0;
 

@@ -44,6 +44,8 @@ RecallFollow::RecallFollow(Followers* followers, std::shared_ptr<Space> space, c
       matches_(followers->journal_, followers->executor_, followers->clock_, space_, &query_, cue_) {
   // Points into the caller's message.
   query_.embedding = {};
+  // A client may be long about the snapshot; how far behind it is shall be known meanwhile.
+  if (const SpaceIndex* const index = space_->index()) Place(index->Pin());
   MutexLock lock(followers_->mu_);
   followers_->open_.insert(this);
 }
@@ -86,10 +88,7 @@ absl::StatusOr<bool> RecallFollow::Look(size_t most, FollowBatch& batch) {
   space_->ExpireDue(now_us);
   const IndexView view = index->Pin();
   const RecordStore& records = space_->records();
-  if (!placed_) {
-    compared_ = OrdinalBehind(point_, records, view.visible);
-    placed_ = true;
-  }
+  if (!placed_) Place(view);
   std::vector<Ordinal> ordinals;
   if (matches_.empty()) {
     const Ordinal end = compared_ + std::min(view.visible - compared_, kMostRows);
@@ -107,6 +106,12 @@ absl::StatusOr<bool> RecallFollow::Look(size_t most, FollowBatch& batch) {
   }
   MoveTo(matches_.empty() ? compared_ : matches_.front(), view, applied);
   return matches_.empty() && compared_ == view.visible;
+}
+
+void RecallFollow::Place(IndexView view) {
+  compared_ = OrdinalBehind(point_, space_->records(), view.visible);
+  next_.store(compared_, std::memory_order_relaxed);
+  placed_ = true;
 }
 
 void RecallFollow::MoveTo(Ordinal next, IndexView view, uint64_t applied) {
@@ -139,6 +144,7 @@ uint64_t RecallFollow::lag() const {
 absl::StatusOr<std::unique_ptr<RecallFollow>> Followers::Open(const std::shared_ptr<Space>& space,
                                                               const RecallQuery& query, const FollowPoint& after,
                                                               const Settings& settings) {
+  if (!ingest_->admitting()) return absl::UnavailableError("the daemon is draining");
   if (after.through.journal != journal_->id()) {
     return absl::FailedPreconditionError(fmt::format("token is of journal {:016x}, this daemon's is {:016x}",
                                                      after.through.journal, journal_->id()));
@@ -149,6 +155,13 @@ absl::StatusOr<std::unique_ptr<RecallFollow>> Followers::Open(const std::shared_
   }
   ENGRAM_ASSIGN_OR_RETURN(std::vector<float> cue, recaller_->CueOf(space, query, settings));
   return std::unique_ptr<RecallFollow>(new RecallFollow(this, space, query, std::move(cue), after));
+}
+
+std::unique_ptr<RecallFollow> Followers::OpenBehind(const std::shared_ptr<Space>& space, const RecallQuery& query,
+                                                    const RecallAnswer& answer) {
+  std::vector<float> cue(answer.cue.begin(), answer.cue.end());
+  return std::unique_ptr<RecallFollow>(
+      new RecallFollow(this, space, query, std::move(cue), {.through = answer.visible_through}));
 }
 
 void Followers::Wake() {

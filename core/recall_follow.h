@@ -58,6 +58,8 @@ class RecallFollow {
 
   // Goes on with what is visible, at most one window of it; true when that was all.
   absl::StatusOr<bool> Look(size_t most, FollowBatch& batch);
+  // To the first row of `view` behind point_.
+  void Place(IndexView view);
   void MoveTo(Ordinal next, IndexView view, uint64_t applied);
   // Observations that it has not looked at.
   uint64_t lag() const;
@@ -89,6 +91,9 @@ class Followers {
   absl::StatusOr<std::unique_ptr<RecallFollow>> Open(const std::shared_ptr<Space>& space, const RecallQuery& query,
                                                      const FollowPoint& after, const Settings& settings)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // What comes behind an answer of the space to the query.
+  std::unique_ptr<RecallFollow> OpenBehind(const std::shared_ptr<Space>& space, const RecallQuery& query,
+                                           const RecallAnswer& answer) ABSL_LOCKS_EXCLUDED(mu_);
   // They look whether they are to end.
   void Wake() ABSL_LOCKS_EXCLUDED(mu_);
   void Tell(const GaugeSink& sink) const ABSL_LOCKS_EXCLUDED(mu_);

@@ -132,6 +132,7 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   RecallAnswer answer;
   answer.pin = pin;
   answer.exact = true;
+  if (query.id.empty()) answer.cue = pin->Widened(query.embedding);
   // Read before the view is taken: everything up to here is in the view.
   answer.visible_through = {journal_->id(), ingest_->applied().through()};
   SpaceIndex* const index = space->index();
@@ -148,14 +149,9 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
     answer.visible_through.position = std::max(answer.visible_through.position, last);
   }
 
-  std::vector<float> widened;
   Ordinal self = kNoOrdinal;
   SearchRequest request;
-  if (query.id.empty()) {
-    widened.resize(query.embedding.dimension);
-    WidenVector(query.embedding, widened);
-    request.query = widened;
-  } else {
+  if (!query.id.empty()) {
     ENGRAM_ASSIGN_OR_RETURN(self, RowOfCue(*space, query.id, view, now_us));
     const absl::StatusOr<std::span<const float>> vector = pin->VectorOf(self);
     if (absl::IsNotFound(vector.status())) {
@@ -163,8 +159,9 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
       return NeverThere(*space, query.id);
     }
     ENGRAM_RETURN_IF_ERROR(vector.status());
-    request.query = *vector;
+    answer.cue = *vector;
   }
+  request.query = answer.cue;
   // One more than asked for, in case the observation recalled by is among them.
   request.k = RankingCandidates(query.ranking, query.k, query.exact);
   if (self != kNoOrdinal && request.k != UINT32_MAX) ++request.k;

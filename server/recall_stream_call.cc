@@ -18,14 +18,23 @@ constexpr std::chrono::milliseconds kLookAtClient{250};
 absl::Status RecallStreamCall::Run(const v1::RecallStreamRequest& request, size_t size) {
   if (request.has_after() && !request.follow()) return absl::InvalidArgumentError("after is given without follow");
   ENGRAM_ASSIGN_OR_RETURN(const RecallQuery query, DecodeRecall(request.recall()));
-  if (request.has_after()) return Follow(query, Decode(request.after()), size);
-  ENGRAM_ASSIGN_OR_RETURN(const FollowPoint point, SendSnapshot(query, size, request.follow()));
-  return request.follow() ? Follow(query, point, size) : absl::OkStatus();
+  if (request.has_after()) {
+    ENGRAM_ASSIGN_OR_RETURN(const auto follow, engine_->Follow(query, Decode(request.after())));
+    return Follow(*follow, size);
+  }
+  const MonotonicTime deadline = DeadlineOf(*context_, *clock_);
+  if (!request.follow()) {
+    ENGRAM_ASSIGN_OR_RETURN(const RecallAnswer answer, engine_->Recall(query, deadline));
+    return SendSnapshot(answer, size, nullptr);
+  }
+  // One step, before the client is waited for: meanwhile the cue may be forgotten, and the space's name another's.
+  ENGRAM_ASSIGN_OR_RETURN(FollowedRecall both, engine_->RecallAndFollow(query, deadline));
+  ENGRAM_RETURN_IF_ERROR(SendSnapshot(both.answer, size, &both.follow->point()));
+  both.answer = {};
+  return Follow(*both.follow, size);
 }
 
-absl::StatusOr<FollowPoint> RecallStreamCall::SendSnapshot(const RecallQuery& query, size_t size, bool follows) {
-  ENGRAM_ASSIGN_OR_RETURN(const RecallAnswer answer, engine_->Recall(query, DeadlineOf(*context_, *clock_)));
-  const FollowPoint point = {.through = answer.visible_through};
+absl::Status RecallStreamCall::SendSnapshot(const RecallAnswer& answer, size_t size, const FollowPoint* point) {
   size_t next = 0;
   do {
     v1::RecallStreamResponse response;
@@ -38,24 +47,23 @@ absl::StatusOr<FollowPoint> RecallStreamCall::SendSnapshot(const RecallQuery& qu
     if (next == answer.hits.size()) {
       EncodeCoverage(answer, response.mutable_coverage());
       response.set_last(true);
-      if (follows) Encode(point, response.mutable_point());
+      if (point != nullptr) Encode(*point, response.mutable_point());
     }
     ENGRAM_RETURN_IF_ERROR(Write(response));
   } while (next < answer.hits.size());
-  return point;
+  return absl::OkStatus();
 }
 
-absl::Status RecallStreamCall::Follow(const RecallQuery& query, const FollowPoint& after, size_t size) {
-  ENGRAM_ASSIGN_OR_RETURN(const std::unique_ptr<RecallFollow> follow, engine_->Follow(query, after));
-  FollowPoint told = after;
+absl::Status RecallStreamCall::Follow(RecallFollow& follow, size_t size) {
+  FollowPoint told = follow.point();
   // At once: the client hears that it is being served, and from where.
   MonotonicTime due = clock_->Now();
   while (true) {
-    const absl::StatusOr<FollowBatch> batch = follow->Next(size, std::min(due, clock_->Now() + kLookAtClient));
+    absl::StatusOr<FollowBatch> batch = follow.Next(size, std::min(due, clock_->Now() + kLookAtClient));
     if (!batch.ok()) {
-      if (absl::IsUnavailable(batch.status()) && follow->point() != told) {
+      if (absl::IsUnavailable(batch.status()) && follow.point() != told) {
         v1::RecallStreamResponse last;
-        Encode(follow->point(), last.mutable_point());
+        Encode(follow.point(), last.mutable_point());
         ENGRAM_RETURN_IF_ERROR(Write(last));
       }
       return batch.status();
@@ -66,8 +74,10 @@ absl::Status RecallStreamCall::Follow(const RecallQuery& query, const FollowPoin
     for (const ObservationHit& hit : batch->hits) Encode(hit, response.add_hits());
     Encode(batch->point, response.mutable_point());
     response.set_unreadable(batch->unreadable);
-    ENGRAM_RETURN_IF_ERROR(Write(response));
     told = batch->point;
+    // What was read for it may be megabytes, and the client may not read.
+    batch = FollowBatch{};
+    ENGRAM_RETURN_IF_ERROR(Write(response));
     due = clock_->Now() + engine_->settings()->recall_follow_heartbeat;
   }
 }

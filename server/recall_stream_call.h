@@ -28,9 +28,9 @@ class RecallStreamCall {
   absl::Status Run(const v1::RecallStreamRequest& request, size_t size);
 
  private:
-  // Where it ended, in the journal.
-  absl::StatusOr<FollowPoint> SendSnapshot(const RecallQuery& query, size_t size, bool follows);
-  absl::Status Follow(const RecallQuery& query, const FollowPoint& after, size_t size);
+  // `point`: where it ends in the journal, null if nothing follows.
+  absl::Status SendSnapshot(const RecallAnswer& answer, size_t size, const FollowPoint* point);
+  absl::Status Follow(RecallFollow& follow, size_t size);
   absl::Status Write(const v1::RecallStreamResponse& response);
 
   // Constant after construction.

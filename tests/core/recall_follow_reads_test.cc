@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -175,6 +176,44 @@ TEST_F(RecallFollowReadsTest, ACueThatIsReplacedUnderTheReadIsLookedForAgain) {
   const auto follow = engine().Follow(ById("cue"), {.through = {77, 0}});
   ASSERT_TRUE(follow.ok()) << follow.status();
   EXPECT_THAT(Drain(**follow, 10).ids, ElementsAre("near the new"));
+}
+
+TEST_F(RecallFollowReadsTest, AnAnswerAndWhatFollowsItShareSpaceAndCue) {
+  MustObserve("s", {{"cue", {1, 0}}, {"old", {1, 0.1f}}});
+  const auto both = engine().RecallAndFollow(ById("cue"), Soon());
+  ASSERT_TRUE(both.ok()) << both.status();
+  EXPECT_THAT(both->answer.hits, SizeIs(1));
+  EXPECT_THAT(both->answer.cue, ElementsAre(1, 0));
+  MustObserve("s", {{"cue", {0, 1}}, {"near the new", {0, 1}}, {"near the old", {1, 0.1f}}});
+  EXPECT_THAT(Drain(*both->follow, 10).ids, ElementsAre("near the old"));
+  ASSERT_TRUE(engine().DeleteSpace("s").ok());
+  MustObserve("s", {{"cue", {1, 0}}, {"another", {1, 0.1f}}});
+  EXPECT_TRUE(absl::IsNotFound(both->follow->Next(10, Soon()).status()));
+}
+
+TEST_F(RecallFollowReadsTest, AFollowerIsNotBehindBeforeItsFirstLook) {
+  MustObserve("s", Many(0, 5));
+  const auto both = engine().RecallAndFollow(Query(), Soon());
+  ASSERT_TRUE(both.ok()) << both.status();
+  const auto lag = [&] {
+    double most = -1;
+    for (const Metrics::Family& family : metrics().Collect()) {
+      if (family.row->id != MetricId::kRecallFollowLag) continue;
+      for (const Metrics::Sample& sample : family.samples) most = std::max(most, sample.value);
+    }
+    return most;
+  };
+  EXPECT_EQ(lag(), 0);
+  MustObserve("s", Many(5, 3));
+  EXPECT_EQ(lag(), 3);
+}
+
+TEST_F(RecallFollowReadsTest, NothingBeginsWhileTheEngineDrains) {
+  MustObserve("s", {{"a", {1, 0}}});
+  engine().StopAdmitting();
+  EXPECT_TRUE(absl::IsUnavailable(engine().RecallAndFollow(Query(), Soon()).status()));
+  EXPECT_TRUE(absl::IsUnavailable(engine().Follow(Query(), {.through = {77, 0}}).status()));
+  EXPECT_TRUE(engine().Recall(Query(), Soon()).ok());
 }
 
 TEST_F(RecallFollowReadsTest, ACueThatCannotBeCaughtIsAnErrorAndNoEmptyAnswer) {

@@ -12,6 +12,7 @@
 namespace engram::testing {
 namespace {
 
+using ::testing::HasSubstr;
 using Stub = v1::MemoryService::Stub;
 
 constexpr int kHits = 900;
@@ -39,6 +40,15 @@ class RecallFollowCueTest : public ::testing::Test {
       Observe(ids, {1, 0.01f}, 60000);
     }
   }
+  void Forget(const std::string& id) {
+    v1::ForgetRequest request;
+    request.set_space("s");
+    request.add_ids(id);
+    v1::ForgetResponse response;
+    ASSERT_TRUE(Call(stub_, &Stub::Forget, request, &response).ok());
+    ASSERT_EQ(response.forgotten(), 1u);
+  }
+
   void Open(bool follow = true, uint32_t batch_size = 0) {
     v1::RecallStreamRequest request;
     request.mutable_recall()->set_space("s");
@@ -61,6 +71,14 @@ class RecallFollowCueTest : public ::testing::Test {
     }
     return ids;
   }
+  // The first of the new ones; empty when the call is over.
+  std::string ReadNew() {
+    v1::RecallStreamResponse response;
+    while (reader_->Read(&response)) {
+      if (response.hits_size() > 0) return response.hits(0).id();
+    }
+    return "";
+  }
   grpc::Status Finish() { return std::exchange(reader_, nullptr)->Finish(); }
   void TearDown() override {
     if (reader_ == nullptr) return;
@@ -77,6 +95,47 @@ class RecallFollowCueTest : public ::testing::Test {
   std::unique_ptr<grpc::ClientReader<v1::RecallStreamResponse>> reader_;
   size_t largest_ = 0;
 };
+
+TEST_F(RecallFollowCueTest, TheCueMayBeForgottenWhileTheSnapshotIsRead) {
+  ObserveMuch();
+  Open();
+  v1::RecallStreamResponse response;
+  ASSERT_TRUE(reader_->Read(&response));
+  Forget("cue");
+  EXPECT_EQ(ReadSnapshot().size() + static_cast<size_t>(response.hits_size()), static_cast<size_t>(kHits));
+  Observe({"far"}, {0, 1});
+  Observe({"new"}, {1, 0.1f});
+  EXPECT_EQ(ReadNew(), "new");
+}
+
+TEST_F(RecallFollowCueTest, TheCueMayBeReplacedWhileTheSnapshotIsRead) {
+  ObserveMuch();
+  Open();
+  v1::RecallStreamResponse response;
+  ASSERT_TRUE(reader_->Read(&response));
+  Observe({"cue"}, {0, 1});
+  ReadSnapshot();
+  Observe({"near the new"}, {0.1f, 1});
+  Observe({"near the old"}, {1, 0.1f});
+  EXPECT_EQ(ReadNew(), "near the old");
+}
+
+TEST_F(RecallFollowCueTest, ASpaceThatIsMadeAgainIsAnotherOne) {
+  ObserveMuch();
+  Open();
+  v1::RecallStreamResponse response;
+  ASSERT_TRUE(reader_->Read(&response));
+  v1::DeleteSpaceRequest request;
+  request.set_name("s");
+  v1::DeleteSpaceResponse deleted;
+  ASSERT_TRUE(Call(stub_, &Stub::DeleteSpace, request, &deleted).ok());
+  Observe({"cue", "new"});
+  EXPECT_EQ(ReadSnapshot().size() + static_cast<size_t>(response.hits_size()), static_cast<size_t>(kHits));
+  EXPECT_EQ(ReadNew(), "");
+  const grpc::Status status = Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(status.error_message(), HasSubstr("space 's' was deleted"));
+}
 
 TEST_F(RecallFollowCueTest, PiecesOfTheSnapshotAreOfAboutAMebibyte) {
   ObserveMuch();

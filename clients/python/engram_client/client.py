@@ -219,7 +219,8 @@ class Client:
 
         Takes what ``recall`` takes. A follower is given each new observation that passes ``min_similarity`` and ``where``,
         in the order of the journal, and parts without hits while there is none. Each part's ``point`` says how far it is:
-        ``after=point`` goes on from there, without the snapshot, on any connection. Closing the generator ends the call;
+        ``after=point`` goes on from there, without the snapshot, on any connection; an ``id`` to recall by is looked up
+        anew then, so a cue that must not change is given as its vector. Closing the generator ends the call;
         a daemon that drains ends it with an ``EngramError`` of code "UNAVAILABLE".
         """
         request = memory_service_pb2.RecallStreamRequest(
