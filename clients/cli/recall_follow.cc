@@ -17,6 +17,19 @@ std::string LineOf(const v1::Hit& hit, const RecallOptions& options) {
   return Printable(line);
 }
 
+// A daemon that comes back may have another embedding of the observation by then, or none: the recall is by this one, from
+// the beginning on. When there is none now, the recall says so.
+void RecallByItsVector(Session& session, v1::RecallRequest& recall) {
+  v1::GetObservationsRequest request;
+  request.set_space(recall.space());
+  request.add_ids(recall.id());
+  request.set_include_embedding(true);
+  const absl::StatusOr<v1::GetObservationsResponse> response = session.daemon().GetObservations(request);
+  if (!response.ok() || response->observations_size() == 0) return;
+  recall.mutable_filter()->add_exclude_ids(recall.id());
+  recall.set_embedding_f32(response->observations(0).embedding_f32());
+}
+
 }  // namespace
 
 ExitCode FollowRecall(Session& session, const RecallOptions& options, const v1::RecallRequest& recall,
@@ -24,6 +37,7 @@ ExitCode FollowRecall(Session& session, const RecallOptions& options, const v1::
   const Interrupt interrupt;
   v1::RecallStreamRequest request;
   *request.mutable_recall() = recall;
+  if (!recall.id().empty()) RecallByItsVector(session, *request.mutable_recall());
   request.set_follow(true);
   while (interrupt.count() == 0) {
     uint64_t unreadable = 0;

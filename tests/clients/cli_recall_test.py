@@ -70,6 +70,33 @@ class CliRecallTest(unittest.TestCase):
         rest, warnings = follower.communicate(timeout=30)
         self.assertEqual((rest, warnings, follower.returncode), ("", "", 130))
 
+    def test_a_follower_by_id_outlives_daemon_and_observation(self):
+        daemon = Daemon(ENGRAMD)
+        self.addCleanup(daemon.close)
+        engram = lambda *arguments, **how: subprocess.run([ENGRAM, "--address", daemon.address, *arguments], text=True,
+                                                          check=True, capture_output=True, **how)
+        observe = lambda name, vector: engram("observe", self.space, input=lines({"id": name, "embedding": vector}))
+        observe("cue", [1, 0])
+        observe("old", [1, 0.1])
+        follower = subprocess.Popen([ENGRAM, "--address", daemon.address, "recall", self.space, "--id", "cue", "--follow",
+                                     "--min-similarity", "0.9", "--output", "json"],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(follower.kill)
+        read = lambda: json.loads(follower.stdout.readline() or '{"id": null}')["id"]
+        self.assertEqual(read(), "old")
+        observe("cue", [0, 1])  # Not a hit, and not another cue.
+        observe("new", [1, 0.2])
+        self.assertEqual(read(), "new")
+        engram("forget", self.space, "cue", "--yes")
+        daemon.kill()
+        daemon.restart()
+        observe("far", [0, 1])
+        observe("later", [1, 0.1])
+        self.assertEqual(read(), "later")
+        follower.send_signal(signal.SIGINT)
+        rest, warnings = follower.communicate(timeout=30)
+        self.assertEqual((rest, warnings, follower.returncode), ("", "", 130))
+
 
 if __name__ == "__main__":
     ENGRAMD, ENGRAM = sys.argv.pop(1), os.path.abspath(sys.argv.pop(1))
