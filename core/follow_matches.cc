@@ -6,7 +6,6 @@
 
 #include "core/ranking.h"
 #include "index/rerank.h"
-#include "index/top_k.h"
 
 namespace engram {
 namespace {
@@ -55,11 +54,12 @@ void FollowMatches::Compare(std::span<const Ordinal> ordinals, AnswerPin& pin) {
   const KeptSource kept(index);
   const VectorSource& source = index->options().keep_rows ? static_cast<const VectorSource&>(kept) : pin.reads();
   Reranker reranker(index->options().metric, cue_, source);
-  TopK all(static_cast<uint32_t>(ordinals.size()), ordinals.size());
-  reranker.Offer(ordinals, all);
   std::vector<Match> found;
-  for (const SearchHit& hit : all.hits()) {
+  const auto note = [&](const SearchHit& hit) {
     if (!query_.min_similarity || hit.similarity >= *query_.min_similarity) found.push_back({hit.ordinal, hit.similarity});
+  };
+  for (size_t at = 0; at < ordinals.size(); at += kMostRowsRead) {
+    reranker.Compare(ordinals.subspan(at, std::min(kMostRowsRead, ordinals.size() - at)), note);
   }
   for (const Ordinal ordinal : reranker.unreadable()) {
     // What is not in the journal any more has died meanwhile, as others did before they were looked at.

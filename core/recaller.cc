@@ -27,6 +27,14 @@ absl::StatusOr<Ordinal> RowOfCue(const Space& space, const std::string& id, Inde
   return absl::NotFoundError(fmt::format("there is no observation '{}' in space '{}'", id, space.name()));
 }
 
+// A space without observations has none yet, and may have one by the time it is looked at.
+absl::Status CheckDimension(const Space& space, const RecallQuery& query) {
+  const SpaceIndex* const index = space.index();
+  if (index == nullptr || index->options().dimension == query.embedding.dimension) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("query has {} dimensions, space '{}' has {}",
+                                                query.embedding.dimension, space.name(), index->options().dimension));
+}
+
 absl::Status NeverThere(const Space& space, const std::string& id) {
   return absl::AbortedError(fmt::format("observation '{}' of space '{}' changes faster than it can be read: {} looks",
                                         id, space.name(), kMostLooks));
@@ -46,12 +54,7 @@ absl::Status Recaller::Check(const Space& space, const RecallQuery& query, const
   }
   if (query.id.empty()) {
     ENGRAM_RETURN_IF_ERROR(CheckEmbedding(query.embedding, space.metric(), settings.limits_max_dimension));
-    const SpaceIndex* index = space.index();
-    if (index != nullptr && index->options().dimension != query.embedding.dimension) {
-      return absl::InvalidArgumentError(fmt::format("query has {} dimensions, space '{}' has {}",
-                                                    query.embedding.dimension, space.name(),
-                                                    index->options().dimension));
-    }
+    ENGRAM_RETURN_IF_ERROR(CheckDimension(space, query));
   }
   if (query.min_similarity && !(*query.min_similarity == *query.min_similarity)) {
     return absl::InvalidArgumentError("min_similarity is not a number");
@@ -140,6 +143,7 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
     if (!query.id.empty()) return RowOfCue(*space, query.id, {}, 0).status();
     return answer;
   }
+  if (query.id.empty()) ENGRAM_RETURN_IF_ERROR(CheckDimension(*space, query));
   const int64_t now_us = clock_->WallMicros();
   const bool mortals_gone = space->ExpireDue(now_us);
   const IndexView view = index->Pin();

@@ -55,7 +55,9 @@ class Reranker {
   bool holds_many() const { return read_ - told_at_ >= kMostRowsRead; }
   void KeepOnly(std::vector<Ordinal>& ordinals);
 
-  // How many of those that could not be read `list` counts, given what counts one.
+  // Those that could not be read.
+  std::span<const Ordinal> unreadable() const { return unreadable_; }
+  // How many of them `list` counts, given what counts one.
   template <class List>
   uint64_t CountUnreadable(const List& list);
 

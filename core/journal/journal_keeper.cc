@@ -19,6 +19,14 @@ absl::Status Unsealable() { return absl::UnavailableError("the journal is closed
 
 bool SegmentedJournal::KeepStep(MonotonicTime* next) {
   *next = MonotonicTime::max();
+  {
+    MutexLock lock(mu_);
+    if (!failed_.ok()) {
+      // What failed half-way is not done twice; whoever closes the journal comes next.
+      *next = clock_->Now() + kAgain;
+      return false;
+    }
+  }
   std::shared_ptr<Segment> to_seal;
   {
     MutexLock lock(keeper_mu_);
