@@ -241,8 +241,9 @@ bool Ingest::EnterBacklog(const std::shared_ptr<Space>& space, StreamState& stre
   if (entry == RecallBudget::Entry::kOver) {
     RefuseForNow(*space, stream, frame.SequenceOf(0), last_sequence, RejectReason::kDraining, Draining(), Duration{0});
   } else {
-    RefuseForNow(*space, stream, frame.SequenceOf(0), last_sequence, RejectReason::kRecallBudget,
-                 budget_.Refusal(*space), budget_.ReadPressure(*space).retry_after);
+    const RecallBudget::Refused refused = budget_.Refusal(*space);
+    RefuseForNow(*space, stream, frame.SequenceOf(0), last_sequence, RejectReason::kRecallBudget, refused.status,
+                 refused.retry_after);
   }
   return false;
 }

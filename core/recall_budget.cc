@@ -12,6 +12,9 @@ constexpr double kRowOverhead = 128;
 // A shorter scan is over before its own beginning and end stop mattering.
 constexpr uint64_t kLeastRows = 1024;
 
+// Where frames on their way in fill the bound and no backlog does, so that the level is normal: some batches' time.
+constexpr Duration kLeastRetry{5'000};
+
 double BytesOf(const SpaceIndex& index) { return kRowOverhead + index.options().dimension; }
 
 }  // namespace
@@ -98,11 +101,12 @@ RecallBudget::Entry RecallBudget::AwaitEntry(const std::shared_ptr<Space>& space
   return entry;
 }
 
-absl::Status RecallBudget::Refusal(const Space& space) const {
+RecallBudget::Refused RecallBudget::Refusal(const Space& space) const {
   const Reading reading = Read(space);
-  return absl::ResourceExhaustedError(
-      fmt::format("{} observations of space '{}' wait to be linked, recall.budget_ms {} allows {}", reading.backlog,
-                  space.name(), budget().count(), reading.bound));
+  return {absl::ResourceExhaustedError(
+              fmt::format("{} observations of space '{}' wait to be linked, recall.budget_ms {} allows {}",
+                          reading.backlog, space.name(), budget().count(), reading.bound)),
+          std::max(ReadPressure(space).retry_after, kLeastRetry)};
 }
 
 void RecallBudget::Linked(Space& space, uint64_t units) {

@@ -61,7 +61,11 @@ class RecallBudget {
                    const std::function<bool()>& over);
   void Entered(Space& space, uint64_t units) { space.backlog().Entered(units); }
   // kFull's, to the client.
-  absl::Status Refusal(const Space& space) const;
+  struct Refused {
+    absl::Status status;
+    Duration retry_after{0};
+  };
+  Refused Refusal(const Space& space) const;
 
   // The graph came further by `units`, or stopped.
   void Linked(Space& space, uint64_t units);

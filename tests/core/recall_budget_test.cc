@@ -139,6 +139,20 @@ TEST_F(RecallBudgetTest, ThereIsNoBoundWhereWaitingWouldNotHelp) {
   EXPECT_GT(budget_.Read(*space).bound, 0u);
 }
 
+TEST_F(RecallBudgetTest, WhoIsRefusedIsToldWhenToComeBack) {
+  const auto space = MakeSpace("s", 200);
+  for (int i = 0; i < 400; ++i) budget_.NoteScan(*space, 2000, std::chrono::milliseconds(100));
+  const uint64_t bound = budget_.Read(*space).bound;
+  ASSERT_EQ(bound, kLeastBacklogBound);
+  // What is on its way in fills it, while the backlog is far from any level.
+  ASSERT_TRUE(budget_.TryEnter(*space, bound));
+  ASSERT_FALSE(budget_.TryEnter(*space, 1));
+  ASSERT_FALSE(budget_.NoteBacklog(*space));
+  const RecallBudget::Refused refused = budget_.Refusal(*space);
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.status));
+  EXPECT_GE(refused.retry_after.count(), 1000);
+}
+
 TEST_F(RecallBudgetTest, WhileWritersAreHeldTheirSpaceIsLinkedAmongTheBatches) {
   struct Watched final : Executor {
     void Submit(WorkClass work_class, Task) override { classes.push_back(work_class); }
