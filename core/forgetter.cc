@@ -90,8 +90,10 @@ absl::StatusOr<ForgetAnswer> Forgetter::Forget(const std::shared_ptr<Space>& spa
 }
 
 absl::Status Forgetter::Expire(const std::shared_ptr<Space>& space) {
-  space->ExpireDue(clock_->WallMicros());
+  const int64_t now_us = clock_->WallMicros();
   while (!space->dropped()) {
+    // All that is due, a part at a time, so that the space's writer gets its turns.
+    space->ExpireDue(now_us);
     std::vector<Tombstone> tombstones = space->Expired(kMostTombstones);
     if (tombstones.empty()) break;
     const size_t count = tombstones.size();

@@ -178,7 +178,7 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   if (query.exact && query.ranking.enabled()) request.score = &scores;
   request.clock = clock_;
   std::optional<Filter> filter;
-  // A writer was busy, so some observations whose time is over may still be there: look at each one.
+  // A writer was busy, or there were many: some observations whose time is over may still be there. Look at each one.
   const std::optional<int64_t> due = mortals_gone ? std::nullopt : std::optional(now_us);
   if (!query.filter.empty() || !mortals_gone) {
     request.filter = &filter.emplace(query.filter, space->records(), *index, view, due);

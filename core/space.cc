@@ -136,8 +136,11 @@ bool Space::ExpireDue(int64_t now_us) {
   if (!HasExpired(now_us) || this->index() == nullptr) return true;
   if (!apply_mu_.try_lock()) return false;
   const MutexLock lock(apply_mu_, std::adopt_lock);
+  const auto due = [&] { return !expiries_.empty() && expiries_.top().first <= now_us; };
+  // 0.7 ms of a recall, and of the writers that wait for it: 175 ns each, in the order of time and not of rows.
+  constexpr int kMost = 4096;
   try {
-    while (!expiries_.empty() && expiries_.top().first <= now_us) {
+    for (int hidden = 0; due() && hidden < kMost; ++hidden) {
       HideExpired(expiries_.top().second, now_us);
       expiries_.pop();
     }
@@ -146,7 +149,7 @@ bool Space::ExpireDue(int64_t now_us) {
     return false;
   }
   next_expiry_us_.store(expiries_.empty() ? RecordStore::kForEver : expiries_.top().first, std::memory_order_release);
-  return true;
+  return !due();
 }
 
 void Space::HideExpired(Ordinal ordinal, int64_t now_us) {

@@ -210,6 +210,26 @@ TEST_F(EngineTest, ATokenBeyondTheJournalIsRefusedAtOnce) {
   EXPECT_THAT(answer.status().message(), HasSubstr("ends at 2, at_least asks for 7"));
 }
 
+// More than a recall hides by itself: none of it is seen all the same, and the janitor does the rest.
+TEST_F(EngineTest, OfMuchThatExpiresAtOnceNothingIsRecalled) {
+  clock_ = &fake_clock_;
+  settings_.idle_sleep_ms = std::chrono::milliseconds(0);
+  std::vector<TestObservation> brief;
+  for (int i = 0; i < 9000; ++i) brief.push_back({.id = std::to_string(i), .embedding = {1, 0}, .ttl_us = 1000});
+  for (int i = 0; i < 9; ++i) MustObserve("notes", {brief.begin() + 1000 * i, brief.begin() + 1000 * (i + 1)});
+  MustObserve("notes", {{.id = "lasting", .embedding = {0, 1}}});
+  // Not so far that the janitor wakes.
+  fake_clock_.Advance(Duration{2000});
+  EXPECT_THAT(RecallIds("notes", {1, 0}, 10), ElementsAre("lasting"));
+  const uint64_t left = engine().GetSpace("notes")->live;
+  EXPECT_GT(left, 1u);
+  EXPECT_LT(left, 5000u);
+  EXPECT_THAT(RecallIds("notes", {1, 0}, 10), ElementsAre("lasting"));
+  ASSERT_TRUE(engine().Housekeep().ok());
+  EXPECT_EQ(engine().GetSpace("notes")->live, 1u);
+  EXPECT_THAT(RecallIds("notes", {1, 0}, 10), ElementsAre("lasting"));
+}
+
 TEST_F(EngineTest, WhatOutlivedItsTtlIsGone) {
   FakeClock& clock = fake_clock_;
   clock_ = &clock;

@@ -93,6 +93,30 @@ TEST_F(SpaceLivenessTest, WhatHasExpiredIsLiveUntilTheLogSaysSo) {
   EXPECT_THAT(Live(), ElementsAre("1: 3.1"));
 }
 
+// Whoever meets it first is not to pay for all of it.
+TEST_F(SpaceLivenessTest, MuchThatExpiresAtOnceIsHiddenAPartAtATime) {
+  Create("a");
+  std::vector<std::string> ids;
+  for (int i = 0; i < 10'000; ++i) ids.push_back(std::to_string(i));
+  Observe(ids, 10);
+  Observe({"x"});
+  const auto space = registry_.FindById(1);
+  EXPECT_TRUE(space->ExpireDue(5));
+  EXPECT_EQ(space->index()->live(), 10'001u);
+  uint64_t live = 10'001;
+  int parts = 1;
+  for (; !space->ExpireDue(100); ++parts) {
+    EXPECT_TRUE(space->HasExpired(100));
+    ASSERT_LT(space->index()->live(), live);
+    EXPECT_LE(live - space->index()->live(), 4096u);
+    live = space->index()->live();
+  }
+  EXPECT_EQ(parts, 3);
+  EXPECT_EQ(space->index()->live(), 1u);
+  EXPECT_FALSE(space->HasExpired(100));
+  EXPECT_EQ(space->Expired(20'000).size(), 10'000u);
+}
+
 TEST_F(SpaceLivenessTest, VersionsComeNewestFirstTheDeadAmongThem) {
   Create("a");
   Observe({"x"});
