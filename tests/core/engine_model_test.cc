@@ -1,10 +1,11 @@
-// The engine against an exact model: random lists of observe, replace, forget, recall, get and re-send, on several streams
-// and spaces. After each acknowledgement the space must hold just what the model holds; a second test does it with writers
-// and readers at once, where each writer knows its own part.
+// The engine against an exact model: random lists of observe, replace, forget, expire, recall, get and re-send, on several
+// streams and spaces. After each acknowledgement the space must hold just what the model holds; a second test does it with
+// writers and readers at once, where each writer knows its own part.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <random>
 #include <thread>
@@ -25,6 +26,7 @@ struct Kept {
   std::vector<float> embedding;
   std::string content;
   int64_t observed_at_us = 0;
+  int64_t expires_at_us = std::numeric_limits<int64_t>::max();
 };
 using Model = std::map<std::string, Kept>;
 
@@ -55,8 +57,9 @@ class EngineModelTest : public EngineFixture {
 
   // Exact recall must be the model's, tie for tie apart from rounding.
   void ExpectSameRecall(const std::string& space, const Model& model, const std::vector<float>& query, uint32_t k,
-                        bool exact) {
+                        bool exact, const FilterSpec& filter = {}) {
     RecallQuery recall;
+    recall.filter = filter;
     recall.space = space;
     recall.embedding = ViewOf(query);
     recall.k = k;
@@ -65,7 +68,9 @@ class EngineModelTest : public EngineFixture {
     const auto answer = engine().Recall(recall, Soon());
     ASSERT_TRUE(answer.ok()) << answer.status();
     ASSERT_EQ(answer->hits.size(), std::min<size_t>(k, model.size()));
-    EXPECT_EQ(answer->live, model.size());
+    if (filter.empty()) {
+      EXPECT_EQ(answer->live, model.size());
+    }
     std::vector<double> best;
     for (const auto& [id, kept] : model) best.push_back(Cosine(query, kept.embedding));
     std::sort(best.rbegin(), best.rend());
@@ -108,6 +113,8 @@ TEST_F(EngineModelTest, RandomOperationsLeaveWhatTheModelHolds) {
   settings_.queue_capacity = 1000;
   settings_.max_batch_size = 60;
   settings_.idle_sleep_ms = std::chrono::milliseconds(0);
+  // Moves a little at each step, and never so far that the janitor wakes by itself.
+  clock_ = &fake_clock_;
   // One space that is always scanned, one with a graph, one that crosses the threshold on the way.
   const std::vector<std::pair<std::string, uint64_t>> spaces = {{"flat", 1'000'000}, {"graph", 0}, {"cross", 300}};
   std::map<std::string, Model> models;
@@ -127,7 +134,12 @@ TEST_F(EngineModelTest, RandomOperationsLeaveWhatTheModelHolds) {
   for (int step = 0; step < 600 && !HasFatalFailure(); ++step) {
     const std::string& space = spaces[walk.Below(spaces.size())].first;
     Model& model = models[space];
-    switch (walk.Below(10)) {
+    fake_clock_.Advance(Duration{static_cast<int64_t>(walk.Below(100))});
+    const int64_t now_us = fake_clock_.WallMicros();
+    for (auto& [name, kept] : models) {
+      std::erase_if(kept, [&](const auto& entry) { return entry.second.expires_at_us <= now_us; });
+    }
+    switch (walk.Below(11)) {
       case 0:
       case 1:
       case 2:
@@ -155,6 +167,7 @@ TEST_F(EngineModelTest, RandomOperationsLeaveWhatTheModelHolds) {
           o.embedding = walk.Vector(walk.Below(30) == 0 ? kDimension + 1 : kDimension);
           o.content = std::to_string(step) + "." + std::to_string(i);
           o.observed_at_us = step + 1;
+          if (walk.Below(3) == 0) o.ttl_us = now_us - o.observed_at_us + 1 + static_cast<int64_t>(walk.Below(3000));
           const bool wrong = o.embedding.size() != kDimension || in_frame[o.id];
           // The first observation of all would fix the wrong dimension.
           if (model.empty() && frame.empty() && wrong) o.embedding = walk.Vector(kDimension);
@@ -162,7 +175,8 @@ TEST_F(EngineModelTest, RandomOperationsLeaveWhatTheModelHolds) {
             ++bad;
           } else {
             in_frame[o.id] = true;
-            model[o.id] = {o.embedding, o.content, o.observed_at_us};
+            Kept& kept = model[o.id] = {o.embedding, o.content, o.observed_at_us};
+            if (o.ttl_us != 0) kept.expires_at_us = o.observed_at_us + o.ttl_us;
           }
           frame.push_back(std::move(o));
         }
@@ -207,6 +221,9 @@ TEST_F(EngineModelTest, RandomOperationsLeaveWhatTheModelHolds) {
       }
       case 7:
         ExpectSameContents(space, model);
+        break;
+      case 8:  // What the janitor does: what has expired is forgotten in the log.
+        ASSERT_TRUE(engine().Housekeep().ok());
         break;
       default:
         if (!model.empty()) {
@@ -270,6 +287,7 @@ TEST_F(EngineModelTest, WritersAndReadersAtOnce) {
           if (std::exchange(in_frame[o.id], true)) continue;
           o.embedding = walk.Vector(kDimension);
           o.content = o.id + "@" + std::to_string(step);
+          o.tags = {{"writer", std::to_string(w)}};
           o.observed_at_us = step + 1;
           models[w][o.id] = {o.embedding, o.content, o.observed_at_us};
           frame.push_back(std::move(o));
@@ -289,6 +307,13 @@ TEST_F(EngineModelTest, WritersAndReadersAtOnce) {
         ASSERT_EQ(answer->hits.size(), 1u);
         EXPECT_EQ(answer->hits[0].id, any.id);
         EXPECT_EQ(answer->hits[0].content, any.content);
+        if (walk.Below(4) == 0) {
+          // All that it has, and nothing of the others.
+          FilterSpec own;
+          own.all_tags = {{"writer", std::to_string(w)}};
+          const auto all = static_cast<uint32_t>(models[w].size());
+          ExpectSameRecall("shared", models[w], walk.Vector(kDimension), walk.Below(2) == 0 ? all + 5 : 1 + all / 10, true, own);
+        }
         if (walk.Below(3) == 0) {
           const std::string victim = frame[walk.Below(frame.size())].id;
           const std::vector<std::string> ids = {victim};
