@@ -169,6 +169,9 @@ class Space final : public SpaceQueue {
  private:
   uint64_t ResidentBytes() const;
   void NoteExpiry(Ordinal ordinal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mu_);
+  int64_t NextExpiry() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mu_) {
+    return expiries_.empty() ? RecordStore::kForEver : expiries_.top().first;
+  }
   // Nothing has changed when it throws.
   void HideExpired(Ordinal ordinal, int64_t now_us) ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mu_);
   // False when the record at `position` was applied before.

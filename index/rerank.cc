@@ -41,7 +41,7 @@ Reranked RerankBest(Metric metric, std::span<const float> query, const VectorSou
     for (; at < candidates.size() && some.size() < step && candidates[at].high >= top.floor(); ++at) {
       some.push_back(candidates[at].ordinal);
     }
-    reranker.Compare(some, [&top](SearchHit hit) { top.Offer(hit); });
+    reranker.Offer(some, top);
     if (!reranker.holds_many()) continue;
     some.clear();
     for (const SearchHit& hit : top.hits()) some.push_back(hit.ordinal);

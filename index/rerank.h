@@ -49,6 +49,9 @@ class Reranker {
   // Reads some, at most kMostRowsRead, and calls take(hit) for each with its exact similarity.
   template <class Take>
   void Compare(std::span<const Ordinal> ordinals, const Take& take);
+  void Offer(std::span<const Ordinal> ordinals, TopK& top) {
+    Compare(ordinals, [&top](SearchHit hit) { top.Offer(hit); });
+  }
   uint64_t read() const { return read_; }  // How many were asked for.
 
   // The source may hold more that was read than it should: time to tell it what is still of use.

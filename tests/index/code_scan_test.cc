@@ -77,7 +77,7 @@ struct Space {
       for (const SearchHit& hit : candidates.Take()) ordinals.push_back(hit.ordinal);
       Reranker reranker(metric, query, source);
       TopK top(10, 30);
-      reranker.Compare(ordinals, [&top](SearchHit hit) { top.Offer(hit); });
+      reranker.Offer(ordinals, top);
       std::set<Ordinal> hits;
       for (const SearchHit& hit : top.Take()) hits.insert(hit.ordinal);
       for (const SearchHit& hit : Rank(query, All(), 10)) {
