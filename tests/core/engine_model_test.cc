@@ -65,9 +65,15 @@ class EngineModelTest : public EngineFixture {
     recall.k = k;
     recall.exact = exact;
     recall.include_content = true;
-    const auto answer = engine().Recall(recall, Soon());
+    auto answer = engine().Recall(recall, Soon());
     ASSERT_TRUE(answer.ok()) << answer.status();
     ASSERT_EQ(answer->hits.size(), std::min<size_t>(k, model.size()));
+    // A look that meets an applier passes over what has expired and leaves it to the next one to hide, and to count.
+    for (int look = 0; filter.empty() && answer->live > model.size() && look < 1'000'000; ++look) {
+      answer = engine().Recall(recall, Soon());
+      ASSERT_TRUE(answer.ok()) << answer.status();
+      ASSERT_EQ(answer->hits.size(), std::min<size_t>(k, model.size()));
+    }
     if (filter.empty()) {
       EXPECT_EQ(answer->live, model.size());
     }
