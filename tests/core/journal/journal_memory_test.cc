@@ -1,34 +1,10 @@
 // What an append that finds no memory leaves behind: nothing.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <new>
 
 #include "tests/core/journal/journal_fixture.h"
-
-namespace {
-
-// Counted down by each allocation of this thread; the one that brings it to 0 fails. 0: none does.
-thread_local int fails_in = 0;
-
-void* Allocate(std::size_t bytes) {
-  if (fails_in > 0 && --fails_in == 0) throw std::bad_alloc();
-  void* const memory = std::malloc(bytes == 0 ? 1 : bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-// Apart, or the compiler takes free for a mistake where it sees both ends of a pointer's life.
-[[gnu::noinline]] void Release(void* memory) noexcept { std::free(memory); }
-
-}  // namespace
-
-void* operator new(std::size_t bytes) { return Allocate(bytes); }
-void* operator new[](std::size_t bytes) { return Allocate(bytes); }
-void operator delete(void* memory) noexcept { Release(memory); }
-void operator delete[](void* memory) noexcept { Release(memory); }
-void operator delete(void* memory, std::size_t) noexcept { Release(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { Release(memory); }
+#include "tests/support/scarce_memory.h"
 
 namespace engram::testing {
 namespace {
@@ -43,29 +19,28 @@ TEST_F(JournalMemoryTest, AnAppendThatFindsNoMemoryTakesNoPosition) {
   ASSERT_TRUE(Open(options).ok());
   Start();
   ASSERT_TRUE(AppendNext().ok());
-  uint64_t appended = 1, failed = 0;
+  uint64_t appended = 1, failures = 0;
   for (int round = 0; round < 40; ++round) {
-    // The first allocation fails, then the second, until none is left to fail.
-    for (int nth = 1; nth < 50; ++nth) {
+    RunOutEverywhere([&](uint64_t left) {
       const SeededRecord record(appended + 1, 1);
       absl::StatusOr<uint64_t> position = absl::UnknownError("no memory");
-      fails_in = nth;
-      try {
-        position = journal_->Append(record.record(), nullptr);
-      } catch (const std::bad_alloc&) {
+      bool failed = false;
+      {
+        const MemoryRunsOut scarce(left);
+        try {
+          position = journal_->Append(record.record(), nullptr);
+        } catch (const std::bad_alloc&) {
+        }
+        failed = scarce.failed();
       }
-      const bool all = fails_in > 0;
-      fails_in = 0;
-      failed += !position.ok();
-      if (!position.ok()) {
-        ASSERT_EQ(journal_->last(), appended) << "round " << round << ", allocation " << nth;
-        continue;
-      }
-      ASSERT_EQ(*position, ++appended);
-      if (all) break;
-    }
+      failures += failed;
+      appended += position.ok();
+      EXPECT_EQ(journal_->last(), appended) << "round " << round << ", with room for " << left << " allocations";
+      return failed && !HasFailure();
+    });
+    if (HasFailure()) return;
   }
-  EXPECT_GT(failed, 0u);
+  EXPECT_GT(failures, 0u);
   while (journal_->Step()) {
   }
   EXPECT_EQ(sink_.through(), appended);
