@@ -111,10 +111,11 @@ void CodeGraph::Nodes::Connect(Ordinal node, uint32_t level, Entry entry, WalkRo
 
   const uint32_t top = std::min(level, static_cast<uint32_t>(entry.level));
   uint64_t compared = 0;
-  Ordinal closest = Descend(point, entry, top, room, &compared);
+  Descend(point, entry, top, room, &compared);
   for (uint32_t at = top + 1; at-- > 0;) {
-    WalkLevel(point, closest, {.level = at, .ef = ef_construction_, .most = ef_construction_}, room, &compared);
-    if (!room.pool.empty()) closest = room.pool.front().node;
+    WalkLevel(point, {.level = at, .ef = ef_construction_, .most = ef_construction_}, room, &compared);
+    room.entries.clear();
+    for (size_t i = 0; i < std::min(Front::kMost, room.pool.size()); ++i) room.entries.push_back(room.pool[i].node);
     const size_t settled = ChooseDiverse(node, room.pool, links_.connections(), room);
     room.own_lists.push_back({room.own.size(), room.chosen.size(), settled});
     room.own.insert(room.own.end(), room.chosen.begin(), room.chosen.end());

@@ -89,9 +89,10 @@ class ByteRuler {
 
 }  // namespace
 
-Ordinal CodeGraph::Nodes::Descend(const CodePoint& query, Entry entry, uint32_t level, WalkRoom& room,
-                                  uint64_t* compared) const {
-  if (entry.level <= static_cast<int32_t>(level)) return entry.node;
+void CodeGraph::Nodes::Descend(const CodePoint& query, Entry entry, uint32_t level, WalkRoom& room,
+                               uint64_t* compared) const {
+  room.entries.assign(1, entry.node);
+  if (entry.level <= static_cast<int32_t>(level)) return;
   room.Reserve(links_.MostLinks(1));
   // Bits are compared as binary32 too, which holds them exactly.
   const auto compare = [&](std::span<const Ordinal> nodes) {
@@ -101,31 +102,35 @@ Ordinal CodeGraph::Nodes::Descend(const CodePoint& query, Entry entry, uint32_t 
     distance_.BitsFetched(query, {room.bits.data(), nodes.size()}, room.distances.data());
     std::copy_n(room.distances.begin(), nodes.size(), room.exact.begin());
   };
-  Ordinal closest = entry.node;
-  compare({&closest, 1});
-  float least = room.exact[0];
+  Front& front = room.front;
+  front.Clear();
+  compare(room.entries);
+  front.Offer(entry.node, room.exact[0]);
   for (auto at = static_cast<uint32_t>(entry.level); at > level; --at) {
-    for (bool moved = true; moved;) {
-      moved = false;
-      const LinkTable::List list = links_.ListOf(closest, at);
-      const uint32_t count = list.count();
-      for (uint32_t i = 0; i < count; ++i) room.fresh[i] = list.id(i);
-      compare({room.fresh.data(), count});
-      for (uint32_t i = 0; i < count; ++i) {
-        if (room.exact[i] >= least) continue;
-        least = room.exact[i];
-        closest = room.fresh[i];
-        moved = true;
+    front.BeginLevel();
+    room.met.Begin(links_.end());
+    for (size_t i = 0; i < front.size(); ++i) room.met.Meet(front.node(i));
+    for (Ordinal opened; (opened = front.Open()) != kNoOrdinal;) {
+      const LinkTable::List list = links_.ListOf(opened, at);
+      const uint32_t links = list.count();
+      size_t count = 0;
+      for (uint32_t i = 0; i < links; ++i) {
+        const Ordinal node = list.id(i);
+        if (node >= room.met.end()) [[unlikely]] continue;
+        room.fresh[count] = node;
+        count += room.met.Meet(node);
       }
+      compare({room.fresh.data(), count});
+      for (size_t i = 0; i < count; ++i) front.Offer(room.fresh[i], room.exact[i]);
     }
   }
-  return closest;
+  room.entries.clear();
+  for (size_t i = 0; i < front.size(); ++i) room.entries.push_back(front.node(i));
 }
 
 template <typename Ruler>
-bool CodeGraph::Nodes::WalkBy(Ruler& ruler, Ordinal entry, const Wanted& wanted, WalkRoom& room,
-                              uint64_t* compared) const {
-  room.Reserve(size_t{kTogether} * links_.MostLinks(wanted.level));
+bool CodeGraph::Nodes::WalkBy(Ruler& ruler, const Wanted& wanted, WalkRoom& room, uint64_t* compared) const {
+  room.Reserve(std::max(room.entries.size(), size_t{kTogether} * links_.MostLinks(wanted.level)));
   Ordinal* const fresh = room.fresh.data();
   MetNodes& met = room.met;
   BucketQueue& queue = room.queue;
@@ -160,9 +165,12 @@ bool CodeGraph::Nodes::WalkBy(Ruler& ruler, Ordinal entry, const Wanted& wanted,
     return true;
   };
 
-  met.Meet(entry);
-  fresh[0] = entry;
-  if (!meet(1)) return false;
+  size_t begun = 0;
+  for (const Ordinal entry : room.entries) {
+    fresh[begun] = entry;
+    begun += met.Meet(entry);
+  }
+  if (!meet(begun)) return false;
   for (;;) {
     std::array<Ordinal, kTogether> opened;
     uint32_t open = 0;
@@ -193,11 +201,11 @@ bool CodeGraph::Nodes::WalkBy(Ruler& ruler, Ordinal entry, const Wanted& wanted,
   return true;
 }
 
-bool CodeGraph::Nodes::WalkLevel(const CodePoint& query, Ordinal entry, const Wanted& wanted, WalkRoom& room,
+bool CodeGraph::Nodes::WalkLevel(const CodePoint& query, const Wanted& wanted, WalkRoom& room,
                                  uint64_t* compared) const {
   if (distance_.bits()) {
     BitRuler ruler(distance_, query);
-    if (!WalkBy(ruler, entry, wanted, room, compared)) return false;
+    if (!WalkBy(ruler, wanted, room, compared)) return false;
     room.Reserve(room.pool.size());
     for (size_t i = 0; i < room.pool.size(); ++i) room.fresh[i] = room.pool[i].node;
     distance_.BetweenMany(query, {room.fresh.data(), room.pool.size()}, room.exact.data());
@@ -205,7 +213,7 @@ bool CodeGraph::Nodes::WalkLevel(const CodePoint& query, Ordinal entry, const Wa
     *compared += room.pool.size();
   } else {
     ByteRuler ruler(distance_, query, longest_.load(std::memory_order_relaxed));
-    if (!WalkBy(ruler, entry, wanted, room, compared)) return false;
+    if (!WalkBy(ruler, wanted, room, compared)) return false;
   }
   std::sort(room.pool.begin(), room.pool.end(), Closer);
   return true;
@@ -218,12 +226,12 @@ std::optional<CodeGraph::Walk> CodeGraph::Nodes::Search(const CodePoint& query, 
   const Entry entry = entry_.load(std::memory_order_acquire);
   if (entry.node == kNoOrdinal) return walk;
   const WalkRooms::Lease room = rooms_.Take();
-  const Ordinal closest = Descend(query, entry, 0, *room, compared);
+  Descend(query, entry, 0, *room, compared);
   // Bits rank roughly: some of the best by bytes are farther back. To rank one more by bytes costs a tenth of opening it.
   const uint32_t width = std::min(ef, UINT32_MAX / 4);
   const uint32_t wide = distance_.bits() ? width + width / 2 : width;
   const uint32_t most = distance_.bits() ? 3 * width : width;
-  if (!WalkLevel(query, closest, {.level = 0, .ef = wide, .most = most, .scope = &scope}, *room, compared)) {
+  if (!WalkLevel(query, {.level = 0, .ef = wide, .most = most, .scope = &scope}, *room, compared)) {
     return std::nullopt;
   }
   walk.compared = *compared;

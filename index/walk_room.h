@@ -11,6 +11,7 @@
 #include <hnswlib/visited_list_pool.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -52,9 +53,49 @@ class MetNodes {
   std::unique_ptr<hnswlib::VisitedList> tags_;
 };
 
+// The closest few nodes of a level that is only passed through, the closest first. A handful in order: it is nearly always
+// the first that is opened, so a queue with more to it costs more than it saves.
+class Front {
+ public:
+  static constexpr size_t kMost = 8;
+
+  void Clear() { count_ = 0; }
+  void Offer(Ordinal node, float distance) {
+    if (count_ == kMost && !(distance < near_[kMost - 1].distance)) return;
+    size_t place = count_ < kMost ? count_++ : kMost - 1;
+    for (; place > 0 && distance < near_[place - 1].distance; --place) near_[place] = near_[place - 1];
+    near_[place] = {distance, node, false};
+  }
+  // The closest that was not opened on this level; kNoOrdinal when all were.
+  Ordinal Open() {
+    for (size_t i = 0; i < count_; ++i) {
+      if (!std::exchange(near_[i].opened, true)) return near_[i].node;
+    }
+    return kNoOrdinal;
+  }
+  void BeginLevel() {
+    for (size_t i = 0; i < count_; ++i) near_[i].opened = false;
+  }
+
+  size_t size() const { return count_; }
+  Ordinal node(size_t i) const { return near_[i].node; }
+
+ private:
+  struct Near {
+    float distance;
+    Ordinal node;
+    bool opened;
+  };
+
+  std::array<Near, kMost> near_;
+  size_t count_ = 0;
+};
+
 struct WalkRoom {
   MetNodes met;
   BucketQueue queue;
+  std::vector<Ordinal> entries;       // Where a walk begins.
+  Front front;
   std::vector<Ordinal> fresh;         // Met just now, to be compared.
   std::vector<const CodeSlab::Block*> blocks;  // Where those lie, of a walk by bytes,
   std::vector<const uint64_t*> bits;           // and of one by bits.

@@ -20,18 +20,22 @@
 
 namespace engram {
 
-UnitVectors::UnitVectors(uint64_t seed, uint32_t dimension, uint32_t latent, size_t count) : dimension_(dimension) {
+UnitVectors::UnitVectors(uint64_t seed, uint32_t dimension, uint32_t latent, size_t count, uint32_t clusters)
+    : dimension_(dimension) {
   std::mt19937_64 random(seed);
   std::normal_distribution<float> normal;
   std::vector<float> basis(size_t{latent} * dimension);
   for (float& x : basis) x = normal(random);
+  std::vector<float> centres(size_t{clusters} * latent);
+  for (float& x : centres) x = normal(random);
   const float noise = 0.1f * std::sqrt(static_cast<float>(std::max(1u, latent)));
   std::vector<float> vector(dimension);
   elements_.reserve(count * dimension);
   for (size_t i = 0; i < count; ++i) {
     for (float& x : vector) x = noise * normal(random);
+    const size_t centre = clusters == 0 ? 0 : random() % clusters;
     for (uint32_t l = 0; l < latent; ++l) {
-      const float weight = normal(random);
+      const float weight = clusters == 0 ? normal(random) : centres[centre * latent + l] + 0.5f * normal(random);
       const float* const direction = basis.data() + size_t{l} * dimension;
       for (uint32_t d = 0; d < dimension; ++d) vector[d] += weight * direction[d];
     }

@@ -39,10 +39,11 @@ class Stopwatch {
   const double start_ = Now();
 };
 
-// Unit vectors of `latent` dimensions within `dimension` and a tenth of noise; with 0, of nothing but noise.
+// Unit vectors of `latent` dimensions within `dimension` and a tenth of noise; with 0, of nothing but noise. Around so many
+// centres, half as far from theirs as those are from the middle; with 0, around none.
 class UnitVectors {
  public:
-  UnitVectors(uint64_t seed, uint32_t dimension, uint32_t latent, size_t count);
+  UnitVectors(uint64_t seed, uint32_t dimension, uint32_t latent, size_t count, uint32_t clusters = 0);
   // Those of an .fbin file (loadtest/vector_file.h), brought to length 1; none when it is no such file.
   static std::optional<UnitVectors> Read(const std::string& file);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -214,6 +215,31 @@ TEST_P(CodeGraphTest, VectorsOfAnyMagnitudeAreLinked) {
     EXPECT_GE(found.size(), 300u);
     for (const auto& f : found) EXPECT_TRUE(std::isfinite(f.similarity));
   }
+}
+
+// Clusters that few links join: by way of the closest node alone, level by level, some are led into another one.
+TEST(CodeGraphDescentTest, ANodeIsFoundByItsVectorAsSoonAsItIsIn) {
+  constexpr Ordinal kCount = 12'000;
+  constexpr uint32_t kDimension = 32;
+  std::mt19937_64 random(kSeed);
+  std::vector<Vector> centres, vectors;
+  for (int i = 0; i < 30; ++i) centres.push_back(testing::GaussianVector(random, kDimension));
+  while (vectors.size() < kCount) {
+    const Vector off = testing::GaussianVector(random, kDimension);
+    vectors.push_back(centres[random() % centres.size()]);
+    for (uint32_t d = 0; d < kDimension; ++d) vectors.back()[d] += 0.5f * off[d];
+  }
+  CodeSlab slab(Metric::kCosine, kDimension);
+  testing::Fill(slab, vectors);
+  CodeGraph graph(slab, {.max_connections = 4});
+  int missed = 0;
+  for (Ordinal o = 0; o < kCount; ++o) {
+    ASSERT_TRUE(graph.Insert(o));
+    const auto walk = graph.Search(CodeQuery(slab.coder(), vectors[o]), 64, {.end = kCount, .visible = kCount});
+    ASSERT_TRUE(walk.has_value());
+    missed += std::none_of(walk->found.begin(), walk->found.end(), [o](const auto& f) { return f.ordinal == o; });
+  }
+  EXPECT_EQ(missed, 0) << "seed " << kSeed;
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, CodeGraphTest,
