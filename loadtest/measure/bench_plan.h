@@ -39,8 +39,15 @@ struct BenchPlan {
 
   uint32_t Rounds() const { return static_cast<uint32_t>(std::clamp(seconds / 3, 3.0, 10.0)); }
   double RoundSeconds() const { return seconds / Rounds(); }
-  // No round's burst sends more, so that memory and disk have an end.
+  // Observations a second that the steady parts offer at most: what they send stays in the daemon until the end.
+  double MostRate() const { return kMostSteadyBytes / (4.0 * dimension) / (seconds * (1 - kBurstShare)); }
+  // `wanted`, of what nobody named a rate for, within 1 and MostRate().
+  double RateWithin(double wanted) const { return std::min(std::max(1.0, wanted), MostRate()); }
+
+  // No round's burst sends more, and no benchmark's steady parts offer more in embeddings, so that memory and disk have
+  // an end.
   static constexpr double kMostBurstBytes = 512e6;
+  static constexpr double kMostSteadyBytes = 8e9;
   static constexpr double kBurstShare = 0.4;
 };
 

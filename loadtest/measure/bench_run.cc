@@ -28,6 +28,13 @@ bool SamplesLimits(uint32_t round, uint32_t rounds) {
 
 absl::StatusOr<BenchResult> RunBench(const BenchRequest& request) {
   const BenchPlan& plan = request.plan;
+  if (plan.rate > plan.MostRate()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} observations/s of {}-d for {:.0f} s would leave more than {:.0f} GB in the daemon: at most {}/s, "
+                    "or a shorter duration",
+                    Grouped(plan.rate), plan.dimension, plan.seconds, BenchPlan::kMostSteadyBytes / 1e9,
+                    Grouped(plan.MostRate())));
+  }
   const auto tell = [&](const std::string& what) {
     if (request.progress) request.progress(what);
   };
@@ -60,12 +67,12 @@ absl::StatusOr<BenchResult> RunBench(const BenchRequest& request) {
     const double seconds = std::max(plan.warmup_seconds, kLeastWarmup);
     RoundOutcome warm;
     ENGRAM_RETURN_IF_ERROR(target->Burst(seconds * BenchPlan::kBurstShare, warm));
-    const double rate = plan.rate > 0 ? plan.rate : std::max(1.0, warm.burst.Rate() / 4);
+    const double rate = plan.rate > 0 ? plan.rate : plan.RateWithin(warm.burst.Rate() / 4);
     ENGRAM_RETURN_IF_ERROR(target->Steady(seconds * (1 - BenchPlan::kBurstShare), rate, warm));
     ENGRAM_RETURN_IF_ERROR(target->Settle());
     slowest = slowest == 0 ? warm.burst.Rate() : std::min(slowest, warm.burst.Rate());
   }
-  const double rate = plan.rate > 0 ? plan.rate : std::max(1.0, slowest / 4);
+  const double rate = plan.rate > 0 ? plan.rate : plan.RateWithin(slowest / 4);
 
   const uint32_t rounds = plan.Rounds();
   for (Measured& of : measured) of.rounds.resize(rounds);
@@ -74,6 +81,8 @@ absl::StatusOr<BenchResult> RunBench(const BenchRequest& request) {
     for (size_t turn = 0; turn < targets.size(); ++turn) {
       const size_t i = (turn + round) % targets.size();
       ENGRAM_RETURN_IF_ERROR(part(*targets[i], measured[i].rounds[round]));
+      // What one side has still to link, to rewrite or to write ahead would be felt in the other's part.
+      if (targets.size() > 1) ENGRAM_RETURN_IF_ERROR(targets[i]->Settle());
     }
     return absl::OkStatus();
   };

@@ -157,6 +157,11 @@ class Bench(unittest.TestCase):
         self.assertEqual(report["config"]["settings"], self.report["config"]["settings"])
         self.assertIn("batch: 256 before, 100 now", done.stderr)
 
+    def test_more_than_a_daemon_should_be_left_with_is_refused(self):
+        done = run("bench", "--duration", "1h", "--rate", "100000", "--dimension", "768", "--engramd", ENGRAMD, timeout=10)
+        self.assertEqual(done.returncode, 65, done.stderr)
+        self.assertRegex(done.stderr, r"100 000 observations/s of 768-d for 3600 s .* more than 8 GB .* at most 1 206/s")
+
     def test_what_cannot_be_kept_is_refused_before_it_is_measured(self):
         self.assertEqual(run("bench", "--baseline", "a/b", timeout=5).returncode, 2)
         self.assertEqual(run("bench", "--report", "not/there.html", timeout=5).returncode, 73)
@@ -193,7 +198,9 @@ class Bench(unittest.TestCase):
     def test_the_page_is_drawn_by_a_browser_without_an_error(self):
         browser = next(filter(None, map(shutil.which, BROWSERS)), None)
         if browser is None:
-            self.skipTest(f"none of {', '.join(BROWSERS)} is installed")
+            why = f"none of {', '.join(BROWSERS)} is installed"
+            print(f"skipped: {why}", file=sys.stderr)
+            self.skipTest(why)
         self.slower()
         done = run("bench", "--stored", "now.json", "--compare", "before.json", "--format", "html", "--report", "r.html")
         self.assertEqual(done.returncode, 3, done.stderr)
