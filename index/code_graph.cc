@@ -135,6 +135,38 @@ void CodeGraph::Nodes::Connect(Ordinal node, uint32_t level, Entry entry, WalkRo
   }
 }
 
+void CodeGraph::Nodes::LeadTo(Ordinal node, WalkRoom& room) {
+  const Entry entry = entry_.load(std::memory_order_acquire);
+  const CodePoint point = distance_.WholePointOf(node);
+  uint64_t compared = 0;
+  Descend(point, entry, 0, room, &compared);
+  WalkLevel(point, {.level = 0, .ef = kLeadWidth, .most = kLeadWidth}, room, &compared);
+  if (std::any_of(room.pool.begin(), room.pool.end(), [node](const Neighbor& near) { return near.node == node; })) return;
+  LinkBack(room.pool.front().node, 0, {room.pool.front().distance, node}, true, room);
+}
+
+bool CodeGraph::Nodes::Link(Ordinal ordinal, uint32_t level, WalkRoom& room) {
+  try {
+    const Entry entry = entry_.load(std::memory_order_acquire);
+    if (static_cast<int32_t>(level) <= entry.level) {
+      Connect(ordinal, level, entry, room);
+      links_.Finish(ordinal, level);
+      return true;
+    }
+    MutexLock lock(top_);
+    const Entry now = entry_.load(std::memory_order_relaxed);
+    if (now.node != kNoOrdinal) Connect(ordinal, level, now, room);
+    links_.Finish(ordinal, level);
+    if (static_cast<int32_t>(level) > now.level) {
+      entry_.store({ordinal, static_cast<int32_t>(level)}, std::memory_order_release);
+    }
+    return true;
+  } catch (const std::bad_alloc&) {
+    links_.Abandon(ordinal, level);
+    return false;
+  }
+}
+
 bool CodeGraph::Nodes::Insert(Ordinal ordinal, uint32_t level) {
   const WalkRooms::Lease room = rooms_.Take();
   switch (links_.Claim(ordinal, level)) {
@@ -145,25 +177,14 @@ bool CodeGraph::Nodes::Insert(Ordinal ordinal, uint32_t level) {
     case LinkTable::Claimed::kYes:
       break;
   }
+  if (!Link(ordinal, level, *room)) return false;
   try {
-    const Entry entry = entry_.load(std::memory_order_acquire);
-    if (static_cast<int32_t>(level) <= entry.level) {
-      Connect(ordinal, level, entry, *room);
-      links_.Finish(ordinal, level);
-      return true;
-    }
-    MutexLock lock(top_);
-    const Entry now = entry_.load(std::memory_order_relaxed);
-    if (now.node != kNoOrdinal) Connect(ordinal, level, now, *room);
-    links_.Finish(ordinal, level);
-    if (static_cast<int32_t>(level) > now.level) {
-      entry_.store({ordinal, static_cast<int32_t>(level)}, std::memory_order_release);
-    }
-    return true;
+    // A search goes where the insertion went, but for the levels of the node itself, which that one walked more widely.
+    if (level > 0) LeadTo(ordinal, *room);
   } catch (const std::bad_alloc&) {
-    links_.Abandon(ordinal, level);
-    return false;
+    // It is in, links and all.
   }
+  return true;
 }
 
 CodeGraph::CodeGraph(const CodeSlab& slab, const CodeGraphOptions& options)

@@ -58,6 +58,9 @@ class CodeGraph::Nodes {
   };
   static_assert(std::atomic<Entry>::is_always_lock_free);
 
+  // No search that is asked for ten goes by fewer.
+  static constexpr uint32_t kLeadWidth = 32;
+
   // What `level` is walked for.
   struct Wanted {
     uint32_t level = 0;
@@ -81,6 +84,10 @@ class CodeGraph::Nodes {
 
   // index/code_graph.cc. Links a claimed node on every level up to `level` that the graph has.
   void Connect(Ordinal node, uint32_t level, Entry entry, WalkRoom& room);
+  // The same and whatever belongs to it; false when memory ran out, and nothing is left of it then.
+  bool Link(Ordinal node, uint32_t level, WalkRoom& room) ABSL_LOCKS_EXCLUDED(top_);
+  // Where a narrow search for a linked node does not find it, links what that ends at to the node.
+  void LeadTo(Ordinal node, WalkRoom& room);
   // Leaves in room.chosen, of `candidates`, the closest first, those that are closer to `from` than to any that was
   // chosen before, `most` at the most. Returns how many; behind them, in what room there is, stand some that are the same.
   size_t ChooseDiverse(Ordinal from, std::span<const Neighbor> candidates, uint32_t most, WalkRoom& room) const;
