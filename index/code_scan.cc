@@ -207,17 +207,24 @@ uint32_t KeepByBits(uint64_t length, uint32_t wanted) {
   return static_cast<uint32_t>(std::min<uint64_t>(keep, UINT32_MAX / 4));
 }
 
+bool ScanByBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top) {
+  // Bytes of all are dozens of times what it costs to look once more.
+  constexpr uint32_t kWider = 8;
+  const uint64_t length = scope.end > scope.begin ? scope.end - scope.begin : 0;
+  const uint32_t keep = KeepByBits(length, wanted);
+  const auto pays = [&](uint64_t kept) { return length >= 5 * kept; };
+  if (!slab.bits() || !pays(keep)) return false;
+  if (ScanBits(slab, query, scope, keep, wanted, top)) return true;
+  return pays(uint64_t{keep} * kWider) && ScanBits(slab, query, scope, keep * kWider, wanted, top);
+}
+
 uint64_t ScanQuickly(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top) {
   ScanScope by_bits = scope;
   by_bits.end = std::min(scope.end, slab.bits_through());
   const uint64_t length = by_bits.end > scope.begin ? by_bits.end - scope.begin : 0;
-  const uint32_t keep = KeepByBits(length, wanted);
   // To look at the bytes of a match costs as much as the bits of four.
   const bool many_match = scope.filter == nullptr || scope.filter->estimate() > length / 4;
-  if (!slab.bits() || length < 5 * uint64_t{keep} || !many_match ||
-      !ScanBits(slab, query, by_bits, keep, wanted, top)) {
-    return ScanCodes(slab, query, scope, top);
-  }
+  if (!many_match || !ScanByBits(slab, query, by_bits, wanted, top)) return ScanCodes(slab, query, scope, top);
   ScanScope rest = scope;
   rest.begin = by_bits.end;
   return length + ScanCodes(slab, query, rest, top);

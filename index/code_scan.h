@@ -43,6 +43,10 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
 // How many ScanBits should keep for a scan of `length` ordinals whose best `wanted` are to be among them.
 uint32_t KeepByBits(uint64_t length, uint32_t wanted);
 
+// ScanBits of so many; where that may have missed some, of several times as many. False, and nothing is offered, also where
+// that is no quicker than bytes. REQUIRES: scope.end <= slab.bits_through().
+bool ScanByBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top);
+
 // By bits where there are any, that is quicker, and finds what belongs to the best `wanted` of this and of what `top` holds;
 // else by bytes. Returns how many it looked at.
 uint64_t ScanQuickly(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top);

@@ -106,6 +106,7 @@ std::string FigureTable::Json() const {
 int main(int argc, char** argv) {
   const std::vector<std::string_view> arguments(argv + 1, argv + argc);
   if (!arguments.empty() && arguments[0] == "links") return engram::BenchLinks(std::span(arguments).subspan(1));
+  if (!arguments.empty() && arguments[0] == "pauses") return engram::BenchPauses(std::span(arguments).subspan(1));
   engram::IndexBenchOptions options;
   bool json = false;
   const auto refuse = [](std::string_view what) {

@@ -79,8 +79,12 @@ class FigureTable {
 
 void BenchCodes(const IndexBenchOptions& options, FigureTable& table);
 
-// Arguments `name=value`: dimension, count, latent (or file: an .fbin, the last of its rows are the queries), efc (ef_construction of ours, several with commas), m, threads,
-// stock (0: without the baseline), queries. Prints as it goes; 2 when an argument is not known.
+// Arguments `name=value`: dimension, count, latent and clusters (or file: an .fbin, the last of its rows are the queries),
+// efc (ef_construction of ours, several with commas), m, threads, stock (0: without the baseline), queries. Prints as it
+// goes; 2 when an argument is not known.
 int BenchLinks(std::span<const std::string_view> arguments);
+
+// Arguments `name=value`: count, dimension. 2 when one is not known.
+int BenchPauses(std::span<const std::string_view> arguments);
 
 }  // namespace engram
