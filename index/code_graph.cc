@@ -141,7 +141,7 @@ void CodeGraph::Nodes::LeadTo(Ordinal node, WalkRoom& room) {
   uint64_t compared = 0;
   Descend(point, entry, 0, room, &compared);
   WalkLevel(point, {.level = 0, .ef = kLeadWidth, .most = kLeadWidth}, room, &compared);
-  if (std::any_of(room.pool.begin(), room.pool.end(), [node](const Neighbor& near) { return near.node == node; })) return;
+  if (!room.met.Meet(node)) return;
   LinkBack(room.pool.front().node, 0, {room.pool.front().distance, node}, true, room);
 }
 

@@ -58,7 +58,7 @@ class CodeGraph::Nodes {
   };
   static_assert(std::atomic<Entry>::is_always_lock_free);
 
-  // No search that is asked for ten goes by fewer.
+  // Half of what recalls go by unless told.
   static constexpr uint32_t kLeadWidth = 32;
 
   // What `level` is walked for.
@@ -86,7 +86,7 @@ class CodeGraph::Nodes {
   void Connect(Ordinal node, uint32_t level, Entry entry, WalkRoom& room);
   // The same and whatever belongs to it; false when memory ran out, and nothing is left of it then.
   bool Link(Ordinal node, uint32_t level, WalkRoom& room) ABSL_LOCKS_EXCLUDED(top_);
-  // Where a narrow search for a linked node does not find it, links what that ends at to the node.
+  // Where a narrow search for a linked node does not come by it, links what that ends at to the node.
   void LeadTo(Ordinal node, WalkRoom& room);
   // Leaves in room.chosen, of `candidates`, the closest first, those that are closer to `from` than to any that was
   // chosen before, `most` at the most. Returns how many; behind them, in what room there is, stand some that are the same.

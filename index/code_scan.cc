@@ -186,13 +186,15 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
   std::sort(promising.begin(), promising.end(), Better);
   std::vector<SearchHit> estimates;
   estimates.reserve(promising.size());
-  constexpr size_t kTurn = 128;
+  constexpr size_t kFirstTurn = 128;
   bool enough = false;
-  for (size_t at = 0; at < promising.size() && !enough; at += kTurn) {
-    const std::span<const Promising> rest = std::span<const Promising>(promising).subspan(at);
-    EstimateEach(slab, query, rest.first(std::min(kTurn, rest.size())), estimates);
+  while (estimates.size() < promising.size() && !enough) {
+    const std::span<const Promising> rest = std::span<const Promising>(promising).subspan(estimates.size());
+    // By half more each time: to ask whether that is enough costs as much as all there are by then.
+    const size_t turn = std::min(std::max(kFirstTurn, estimates.size() / 2), rest.size());
+    EstimateEach(slab, query, rest.first(turn), estimates);
     enough = wanted != 0 && ScoreThatMatters(top.hits(), estimates, wanted, elements) >=
-                                (rest.size() > kTurn ? rest[kTurn].score : floor);
+                                (rest.size() > turn ? rest[turn].score : floor);
   }
   // Where the floor was not raised none that matters was left out.
   if (!enough && floor > least && wanted != 0) return false;
@@ -208,14 +210,13 @@ uint32_t KeepByBits(uint64_t length, uint32_t wanted) {
 }
 
 bool ScanByBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top) {
-  // Bytes of all are dozens of times what it costs to look once more.
   constexpr uint32_t kWider = 8;
   const uint64_t length = scope.end > scope.begin ? scope.end - scope.begin : 0;
   const uint32_t keep = KeepByBits(length, wanted);
-  const auto pays = [&](uint64_t kept) { return length >= 5 * kept; };
-  if (!slab.bits() || !pays(keep)) return false;
+  if (!slab.bits() || length < 5 * uint64_t{keep}) return false;
   if (ScanBits(slab, query, scope, keep, wanted, top)) return true;
-  return pays(uint64_t{keep} * kWider) && ScanBits(slab, query, scope, keep * kWider, wanted, top);
+  // At the worst all that is kept is compared, which costs as much as the bytes of ten times as many in a row.
+  return length >= 10 * uint64_t{keep} * kWider && ScanBits(slab, query, scope, keep * kWider, wanted, top);
 }
 
 uint64_t ScanQuickly(const CodeSlab& slab, const CodeQuery& query, const ScanScope& scope, uint32_t wanted, TopK& top) {

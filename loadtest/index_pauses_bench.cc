@@ -75,13 +75,14 @@ int BenchPauses(std::span<const std::string_view> arguments) {
   std::atomic<bool> linked{false};  // Relaxed: seen by the next search.
   {
     const std::jthread searcher([&] {
-      for (uint32_t q = 0; !linked.load(std::memory_order_relaxed); ++q) {
+      uint32_t q = 0;
+      do {
         const int64_t began = NowNanos();
-        const auto walk = graph.Search(CodeQuery(slab.coder(), vectors[count + q % kQueries]), kWidth,
+        const auto walk = graph.Search(CodeQuery(slab.coder(), vectors[count + q++ % kQueries]), kWidth,
                                        {.end = count, .visible = count});
         if (!walk) std::abort();
         searches.push_back({began, NowNanos()});
-      }
+      } while (!linked.load(std::memory_order_relaxed));
     });
     int32_t top = -1;
     for (uint32_t i = 0; i < count; ++i) {

@@ -138,6 +138,10 @@ void AddRecallOptions(CLI::App& app, Options& options) {
   app.add_option("--memory-spaces", options.memory.spaces, "Spaces of 100 observations that are weighed")
       ->check(CLI::Range(1, 16'000))
       ->capture_default_str();
+  app.add_option("--memory-settle-seconds", options.memory.settle_seconds,
+                 "How long memory settles before it is read; below 12 it counts what a stream leaves behind")
+      ->check(CLI::Range(0, 3600))
+      ->capture_default_str();
   app.add_option("--growth-points", options.memory.growth_points,
                  "How far a space grows from 10 000 (the long form: 1000000)")
       ->check(CLI::Range(uint64_t{100}, kMost))

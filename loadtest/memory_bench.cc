@@ -24,12 +24,10 @@ constexpr double kCodeBytes = kManyDimension + 8;
 
 double ToKilo(double bytes) { return bytes / 1000; }
 
-// The least seen over twelve seconds: ten after the last of a stream the daemon gives back what its buffers took, and what
-// is only passing through is not counted.
-double SettledBytes(const Child& child) {
-  constexpr int64_t kSettling = 12 * kNanosPerSecond;
+// The least seen while it settles: what is only passing through is not counted.
+double SettledBytes(const Child& child, const MemoryPlan& plan) {
   int64_t least = child.ResidentBytes();
-  for (const int64_t end = NowNanos() + kSettling; NowNanos() < end;) {
+  for (const int64_t end = NowNanos() + int64_t{plan.settle_seconds} * kNanosPerSecond; NowNanos() < end;) {
     SleepUntilNanos(NowNanos() + kNanosPerSecond / 20);
     least = std::min(least, child.ResidentBytes());
   }
@@ -56,11 +54,11 @@ absl::Status MeasureObservation(const BenchContext& context, const MemoryPlan& p
     constexpr const char* kSpace = "weighed";
     ENGRAM_RETURN_IF_ERROR(linked ? CreateGraphSpace(daemon->stub(), kSpace, plan.dimension)
                                   : CreateFlatSpace(daemon->stub(), kSpace, plan.dimension));
-    const double before = SettledBytes(daemon->child());
+    const double before = SettledBytes(daemon->child(), plan);
     ENGRAM_RETURN_IF_ERROR(StreamRows(daemon->stub(), kSpace, rows, 0, rows.rows(), 0));
     if (linked) ENGRAM_RETURN_IF_ERROR(AwaitLinked(daemon->stub(), kSpace));
     const auto count = static_cast<double>(plan.points);
-    const double resident = (SettledBytes(daemon->child()) - before) / count;
+    const double resident = (SettledBytes(daemon->child(), plan) - before) / count;
     ENGRAM_ASSIGN_OR_RETURN(const SpaceState state, StateOf(daemon->stub(), kSpace));
     const double counted = static_cast<double>(state.resident_bytes) / count;
     const std::string name = linked ? "linked" : "unlinked";
@@ -85,7 +83,7 @@ absl::StatusOr<ManyResult> ObserveMany(const BenchContext& context, const Memory
                                        bool one_space) {
   ENGRAM_ASSIGN_OR_RETURN(const auto daemon, StartWarm(context, rows));
   if (one_space) ENGRAM_RETURN_IF_ERROR(CreateFlatSpace(daemon->stub(), "one", kManyDimension));
-  const double before = SettledBytes(daemon->child());
+  const double before = SettledBytes(daemon->child(), plan);
   std::atomic<uint32_t> next{0};  // Relaxed: only hands out different numbers.
   std::vector<absl::Status> failed(kCallers);
   const int64_t began = NowNanos();
@@ -120,7 +118,7 @@ absl::StatusOr<ManyResult> ObserveMany(const BenchContext& context, const Memory
   const double seconds = Seconds(NowNanos() - began);
   for (const absl::Status& status : failed) ENGRAM_RETURN_IF_ERROR(status);
   const ManyResult result{static_cast<double>(plan.spaces) * plan.space_points / seconds,
-                          SettledBytes(daemon->child()) - before};
+                          SettledBytes(daemon->child(), plan) - before};
   ENGRAM_RETURN_IF_ERROR(daemon->Stop());
   return result;
 }

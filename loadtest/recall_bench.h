@@ -60,6 +60,8 @@ struct MemoryPlan {
   uint32_t spaces = 10'000;
   uint32_t space_points = 100;
   uint64_t growth_points = 200'000;
+  // Before memory is read. Ten seconds after the last of a stream the daemon gives back what its buffers took.
+  uint32_t settle_seconds = 12;
 };
 absl::Status MeasureMemory(const BenchContext& context, const MemoryPlan& plan, Report& report);
 

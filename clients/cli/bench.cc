@@ -69,6 +69,7 @@ absl::StatusOr<BenchRequest> RequestOf(Session& session, const BenchOptions& opt
   if (!options.against.empty()) {
     request->base = request->target;
     request->base->program = options.against;
+    request->settle_between = true;
   }
   return request;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -39,8 +40,11 @@ struct BenchPlan {
 
   uint32_t Rounds() const { return static_cast<uint32_t>(std::clamp(seconds / 3, 3.0, 10.0)); }
   double RoundSeconds() const { return seconds / Rounds(); }
-  // Observations a second that the steady parts offer at most: what they send stays in the daemon until the end.
-  double MostRate() const { return kMostSteadyBytes / (4.0 * dimension) / (seconds * (1 - kBurstShare)); }
+  // Observations a second that warm-up and steady parts offer at most: what they send stays in the daemon until the end.
+  double MostRate() const {
+    const double steady_seconds = (seconds + std::max(warmup_seconds, kLeastWarmup)) * (1 - kBurstShare);
+    return std::floor(kMostSteadyBytes / (4.0 * dimension) / steady_seconds);
+  }
   // `wanted`, of what nobody named a rate for, within 1 and MostRate().
   double RateWithin(double wanted) const { return std::min(std::max(1.0, wanted), MostRate()); }
 
@@ -49,6 +53,7 @@ struct BenchPlan {
   static constexpr double kMostBurstBytes = 512e6;
   static constexpr double kMostSteadyBytes = 8e9;
   static constexpr double kBurstShare = 0.4;
+  static constexpr double kLeastWarmup = 0.5;
 };
 
 // The daemon to measure: one that runs, or one to start.

@@ -15,7 +15,6 @@
 namespace engram {
 namespace {
 
-constexpr double kLeastWarmup = 0.5;
 // At least; up to five where the rounds cannot be divided by it.
 constexpr uint32_t kLimitSamples = 3;
 
@@ -32,7 +31,7 @@ absl::StatusOr<BenchResult> RunBench(const BenchRequest& request) {
     return absl::InvalidArgumentError(
         fmt::format("{} observations/s of {}-d for {:.0f} s would leave more than {:.0f} GB in the daemon: at most {}/s, "
                     "or a shorter duration",
-                    Grouped(plan.rate), plan.dimension, plan.seconds, BenchPlan::kMostSteadyBytes / 1e9,
+                    Grouped(plan.rate), plan.dimension, plan.seconds + plan.warmup_seconds, BenchPlan::kMostSteadyBytes / 1e9,
                     Grouped(plan.MostRate())));
   }
   const auto tell = [&](const std::string& what) {
@@ -64,7 +63,7 @@ absl::StatusOr<BenchResult> RunBench(const BenchRequest& request) {
   double slowest = 0;
   for (const auto& target : targets) {
     tell("warming up");
-    const double seconds = std::max(plan.warmup_seconds, kLeastWarmup);
+    const double seconds = std::max(plan.warmup_seconds, BenchPlan::kLeastWarmup);
     RoundOutcome warm;
     ENGRAM_RETURN_IF_ERROR(target->Burst(seconds * BenchPlan::kBurstShare, warm));
     const double rate = plan.rate > 0 ? plan.rate : plan.RateWithin(warm.burst.Rate() / 4);
@@ -82,7 +81,7 @@ absl::StatusOr<BenchResult> RunBench(const BenchRequest& request) {
       const size_t i = (turn + round) % targets.size();
       ENGRAM_RETURN_IF_ERROR(part(*targets[i], measured[i].rounds[round]));
       // What one side has still to link, to rewrite or to write ahead would be felt in the other's part.
-      if (targets.size() > 1) ENGRAM_RETURN_IF_ERROR(targets[i]->Settle());
+      if (request.settle_between) ENGRAM_RETURN_IF_ERROR(targets[i]->Settle());
     }
     return absl::OkStatus();
   };

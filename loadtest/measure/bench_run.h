@@ -1,7 +1,7 @@
 // Runs a benchmark: of one daemon, or of two whose rounds take turns.
 //
 // Threads:   the main thread, before which CleanUpOnInterrupt was called (see spawn.h).
-// Blocking:  for the plan's warm-up and seconds (of two daemons: for each), and for what preparing takes.
+// Blocking:  for the plan's warm-up and seconds (of two daemons: for each), and for what preparing and settling take.
 // Errors:    anything that broke; a slow daemon is none.
 #pragma once
 
@@ -21,6 +21,8 @@ struct BenchRequest {
   TargetSpec target;
   // Another daemon, measured alternately: what `target` is compared with.
   std::optional<TargetSpec> base;
+  // Let each side finish what a part left to be done before the other one's, ten seconds at most.
+  bool settle_between = false;
   // A program that is a sink when started with kSinkArgument.
   std::filesystem::path self;
   // On the disk that synced writes are measured on.

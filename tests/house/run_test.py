@@ -77,7 +77,7 @@ class Run(unittest.TestCase):
             set_tests_properties(long PROPERTIES LABELS "unit;soak")
             add_test(NAME cannot COMMAND sh -c "echo looking; echo skipped: not here; exit 77")
             set_tests_properties(cannot PROPERTIES SKIP_RETURN_CODE 77)
-            add_test(NAME partly COMMAND sh -c "echo skipped: no such thing; echo \\"OK (skipped=1)\\"")
+            add_test(NAME partly COMMAND sh -c "seq 1000; echo ..skipped: no such thing; echo \\"OK (skipped=1)\\"")
         """, "--lane", "clang")
         self.assertEqual((status, lines[-1]), (0, "6 passed, 0 failed, 3 skipped"), lines)
         self.assertIn("SKIPPED release: cannot: skipped: not here", lines)

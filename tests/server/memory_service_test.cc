@@ -1,5 +1,6 @@
 // Every unary call of MemoryService and RecallStream, over real gRPC.
 #include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -280,7 +281,12 @@ TEST_F(MemoryServiceTest, RefusesCallsBeyondItsLimit) {
   ASSERT_TRUE(Call(small.memory(), &Stub::Observe, observe, &observed).ok());
   ASSERT_EQ(observed.accepted(), 600u);
   // Eight streams of ten megabytes whose client reads the first piece only: each stands in its flow control and keeps its
-  // place. The ninth call finds none.
+  // place. The ninth call finds none. The window must not grow with what the client takes for the bandwidth.
+  grpc::ChannelArguments narrow;
+  narrow.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  narrow.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  const auto slow = v1::MemoryService::NewStub(
+      grpc::CreateCustomChannel(small.address(), grpc::InsecureChannelCredentials(), narrow));
   v1::RecallStreamRequest request;
   *request.mutable_recall() = Cue("s", std::vector<float>(4096, 1), 600);
   request.mutable_recall()->set_include_embedding(true);
@@ -289,7 +295,7 @@ TEST_F(MemoryServiceTest, RefusesCallsBeyondItsLimit) {
   std::vector<std::unique_ptr<grpc::ClientReader<v1::RecallStreamResponse>>> readers;
   for (int i = 0; i < 8; ++i) {
     contexts.push_back(std::make_unique<grpc::ClientContext>());
-    readers.push_back(small.memory().RecallStream(contexts.back().get(), request));
+    readers.push_back(slow->RecallStream(contexts.back().get(), request));
     v1::RecallStreamResponse piece;
     ASSERT_TRUE(readers.back()->Read(&piece));
   }

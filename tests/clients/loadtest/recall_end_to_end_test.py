@@ -12,7 +12,8 @@ SMALL = {
                "--recall-observations", "300"],
     "load": ["--load-points", "600", "--load-seconds", "1", "--ingest-observations", "600", "--tail-points", "600",
              "--sustain-seconds", "3"],
-    "memory": ["--memory-points", "2000", "--memory-spaces", "20", "--growth-points", "2000"],
+    "memory": ["--memory-points", "2000", "--memory-spaces", "20", "--growth-points", "2000",
+               "--memory-settle-seconds", "1"],
     "runbook": ["--runbook-dimension", "32", "--runbook-cues", "20"],
 }
 # What a run this small can be held to, whatever the machine is busy with.
