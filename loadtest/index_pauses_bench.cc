@@ -35,7 +35,7 @@ struct Span {
   double Millis() const { return static_cast<double>(ended - began) / 1e6; }
 };
 
-// Of the sorted `spans`.
+// What so large a share of the figures, which are sorted, do not exceed.
 double Share(const std::vector<double>& sorted, double share) {
   return sorted[std::min(sorted.size() - 1, static_cast<size_t>(share * static_cast<double>(sorted.size())))];
 }

@@ -45,8 +45,8 @@ struct BenchPlan {
     const double steady_seconds = (seconds + std::max(warmup_seconds, kLeastWarmup)) * (1 - kBurstShare);
     return std::floor(kMostSteadyBytes / (4.0 * dimension) / steady_seconds);
   }
-  // `wanted`, of what nobody named a rate for, within 1 and MostRate().
-  double RateWithin(double wanted) const { return std::min(std::max(1.0, wanted), MostRate()); }
+  // `wanted`, of what nobody named a rate for, within 1 and MostRate(); 0 would mean as fast as it is taken.
+  double RateWithin(double wanted) const { return std::max(1.0, std::min(wanted, MostRate())); }
 
   // No round's burst sends more, and no benchmark's steady parts offer more in embeddings, so that memory and disk have
   // an end.
