@@ -45,7 +45,7 @@ PRESETS = {
 class Run(unittest.TestCase):
     def run_in(self, project, *arguments, compare="", base=""):
         """(exit status, lines printed) of tests/run over a project of these CMake lines, with this tests/perf/compare and
-        this ENGRAM_PERF_BASE."""
+        this ENGRAM_PERF_BASE; None: without one."""
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             (root / "CMakeLists.txt").write_text(PROJECT + project)
@@ -63,7 +63,9 @@ class Run(unittest.TestCase):
             told, before = io.StringIO(), sys.argv
             try:
                 sys.argv = ["run", "--lane", "release", *arguments]
-                with mock.patch.dict(os.environ, ENGRAM_PERF_BASE=base), contextlib.redirect_stdout(told):
+                with mock.patch.dict(os.environ, ENGRAM_PERF_BASE=base or ""), contextlib.redirect_stdout(told):
+                    if base is None:
+                        del os.environ["ENGRAM_PERF_BASE"]
                     status = run.main()
             finally:
                 sys.argv = before
@@ -120,6 +122,10 @@ class Run(unittest.TestCase):
         self.assertIn("    trunk it is", lines)
         self.assertEqual(self.run_in(project, "--match", "plain", compare=compare + "3", base="trunk")[0], 0)
         self.assertEqual(self.run_in(project, compare=compare + "3")[0], 0)
+        short = "#!/bin/sh\necho $1 $#; exit 77"
+        status, lines = self.run_in(project, compare=short, base=None)
+        self.assertEqual((status, lines[-1]), (0, "1 passed, 0 failed, 1 skipped"), lines)
+        self.assertIn("SKIPPED perf-base: --short 1", lines)
 
     def test_nothing_to_run_is_no_success(self):
         self.assertEqual(self.run_in("")[0], 1)

@@ -89,7 +89,8 @@ class Compare(unittest.TestCase):
         loader.exec_module(compare)
         compare.ROOT, compare.BASE = self.root, self.root / "build" / "perf-base"
         told = io.StringIO()
-        with mock.patch.object(sys, "argv", ["compare", "--base", base, "--pairs", "3", *arguments]), \
+        against = ["--base", base] if base else []
+        with mock.patch.object(sys, "argv", ["compare", *against, "--pairs", "3", *arguments]), \
                 mock.patch.dict(os.environ, PATH=f"{self.tools}:{os.environ['PATH']}"), contextlib.redirect_stdout(told):
             return compare.main(), told.getvalue()
 
@@ -146,6 +147,29 @@ class Compare(unittest.TestCase):
         for ended in (3, 75):
             self.write("engram", self.engram(ended))
             self.assertEqual(self.compare()[0], ended)
+
+    def test_in_short_what_is_worse_must_be_so_twice(self):
+        self.write("engram", """#!/bin/sh
+cd "$(dirname "$0")"; echo "$@" >>asked; exit $(head -n "$(wc -l <asked)" ends | tail -n 1)
+""")
+        self.write("build/release/clients/cli/ends", "3\n0\n")
+        status, said = self.compare("--short")
+        self.assertEqual(status, 0, said)
+        self.assertIn("once more", said)
+        self.assertNotIn("ns before", said)
+        asked = self.root / "build/release/clients/cli/asked"
+        self.assertEqual(asked.read_text().count("--duration 12s --warmup 2s --threshold 10%"), 2)
+        asked.unlink()
+        self.write("build/release/clients/cli/ends", "3\n3\n")
+        self.assertEqual(self.compare("--short")[0], 3)
+
+    def test_in_short_nothing_is_built_where_no_source_differs(self):
+        self.write("docs/tuning.md", "Less is more.")
+        self.commit("docs: say it")
+        self.git("branch", "--force", "main", "HEAD^1")
+        status, said = self.compare("--short", base=None)
+        self.assertEqual((status, said.splitlines()[1:]), (0, ["no source differs: nothing to compare"]))
+        self.assertFalse((self.root / "build").exists())
 
     def test_without_a_base_it_is_skipped(self):
         status, said = self.compare(base="nowhere")
