@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "clients/cli/time_text.h"
+#include "loadtest/fault_names.h"
 
 namespace engram {
 namespace {
@@ -235,6 +236,9 @@ std::string ToJson(const v1::GetStatusResponse& status) {
                      {"stolen", lane.stolen()},
                      {"utilization", lane.utilization()}});
   }
+  ordered_json fault_effects = ordered_json::object();
+  for (const v1::FaultEffect& effect : status.fault_effects()) fault_effects[NameOf(effect.kind())] = effect.count();
+  const v1::MachineStatus& machine = status.machine();
   return Line({{"version", status.version()},
                {"started_at", FormatInstant(status.started_at_us())},
                {"uptime_us", status.uptime_us()},
@@ -256,7 +260,15 @@ std::string ToJson(const v1::GetStatusResponse& status) {
                {"observe_latency", LatencyOf(status.observe_latency())},
                {"recall_latency", LatencyOf(status.recall_latency())},
                {"grpc_address", status.grpc_address()},
-               {"metrics_address", status.metrics_address()}});
+               {"metrics_address", status.metrics_address()},
+               {"build", {{"commit", status.build().commit()}, {"flags", status.build().flags()}}},
+               {"machine",
+                {{"name", machine.name()},
+                 {"system", machine.system()},
+                 {"cpu", machine.cpu()},
+                 {"cores", machine.cores()},
+                 {"memory_bytes", machine.memory_bytes()}}},
+               {"fault_effects", fault_effects}});
 }
 
 std::string ToJson(const v1::SnapshotResponse& response, const std::string& directory) {

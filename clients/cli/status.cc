@@ -11,6 +11,7 @@
 #include "clients/cli/json_output.h"
 #include "clients/cli/session.h"
 #include "clients/cli/time_text.h"
+#include "loadtest/fault_names.h"
 
 namespace engram {
 namespace {
@@ -62,6 +63,14 @@ std::string MachineText(const v1::MachineStatus& machine) {
                  machine.memory_bytes() == 0 ? "" : FormatBytes(machine.memory_bytes()), Printable(machine.system())});
 }
 
+std::string FaultsText(const v1::GetStatusResponse& status) {
+  std::vector<std::string> kinds;
+  for (const v1::FaultEffect& effect : status.fault_effects()) {
+    kinds.push_back(fmt::format("{} {}", NameOf(effect.kind()), Grouped(effect.count())));
+  }
+  return Listed(std::move(kinds));
+}
+
 std::string View(const Look& look, const Look* before, const Terminal& terminal) {
   const v1::GetStatusResponse& status = look.status;
   std::string out;
@@ -97,6 +106,9 @@ std::string View(const Look& look, const Look* before, const Terminal& terminal)
        fmt::format("{} live in {} spaces, {} to link, {}", Grouped(status.observations_live()),
                    Grouped(status.spaces()), Grouped(status.link_backlog()), FormatBytes(status.resident_bytes())));
   line("streams", Grouped(status.streams()));
+  if (const std::string faults = FaultsText(status); !faults.empty()) {
+    line("faults", Styled(terminal, Style::kYellow, faults));
+  }
   if (const std::string build = BuildText(status.build()); !build.empty()) line("build", build);
   if (const std::string machine = MachineText(status.machine()); !machine.empty()) line("machine", machine);
   if (status.lanes_size() > 0) {

@@ -82,6 +82,10 @@ class CliTraceTest(unittest.TestCase):
         self.run_engram("fault", "slow-disk", "--delay", "400ms")
         self.run_engram("observe", self.space, stdin=lines({"id": "slow", "embedding": [1, 0]}))
         self.run_engram("fault", "heal")
+        # What it did stays told after its end.
+        status = json.loads(self.run_engram("status", "--output", "json").stdout)
+        self.assertGreaterEqual(status["fault_effects"]["slow-disk"], 1)
+        self.assertIn("slow-disk", self.run_engram("status").stdout)
         # More than trace.capacity.
         self.run_engram("observe", self.space, stdin=observations(1500))
         slow = self.traces("--slow", "300ms", "--limit", "100000")
