@@ -212,13 +212,18 @@ absl::Status BenchTarget::Steady(double seconds, double observations_per_second,
   if (steady_pool_ == nullptr || steady_pool_->rows() != rows) {
     steady_pool_ = std::make_unique<FramePool>(data_.streamed, 0, kSteadyFrames, rows);
   }
-  return AsPart(round.steady_part, [&]() -> absl::Status {
+  ENGRAM_RETURN_IF_ERROR(AsPart(round.steady_part, [&]() -> absl::Status {
     ENGRAM_ASSIGN_OR_RETURN(round.steady, RunSteady(stubs_, load, plan_, data_, *steady_pool_, *single_pool_));
     return absl::OkStatus();
-  });
+  }));
+  const MetricPage ended = metrics_.last();
+  ENGRAM_ASSIGN_OR_RETURN(round.steady_part.settled, Settle());
+  ENGRAM_ASSIGN_OR_RETURN(const MetricPage settled, metrics_.Read());
+  round.steady_part.moved.Add(settled.Since(ended).Only(kStageFamily, "stage=\"link\""));
+  return absl::OkStatus();
 }
 
-absl::Status BenchTarget::Settle() {
+absl::StatusOr<bool> BenchTarget::Settle() {
   const int64_t deadline = NowNanos() + std::chrono::nanoseconds(kSettlePatience).count();
   double before = -1;
   while (NowNanos() < deadline) {
@@ -226,11 +231,11 @@ absl::Status BenchTarget::Settle() {
     ENGRAM_ASSIGN_OR_RETURN(const MetricPage page, metrics_.Read());
     const double done = page.Sum("engram_journal_prepared_bytes_total").value_or(0) +
                         page.Sum("engram_journal_rewritten_segments_total").value_or(0);
-    if (status.link_backlog() == 0 && done == before) return absl::OkStatus();
+    if (status.link_backlog() == 0 && done == before) return true;
     before = done;
     SleepUntilNanos(NowNanos() + kQuiet);
   }
-  return absl::OkStatus();
+  return false;
 }
 
 absl::Status BenchTarget::Finish() {

@@ -39,6 +39,7 @@ struct PartOutcome {
   double daemon_cpu = 0, client_cpu = 0;
   uint64_t wakeups = 0;  // Times a thread of a daemon started here left the processor by itself.
   std::vector<Look> looks;
+  bool settled = true;  // Of a steady part.
 
   double Wall() const { return static_cast<double>(ended - began) / 1e9; }
 };
@@ -57,9 +58,11 @@ class BenchTarget {
 
   // The parts of a round.
   absl::Status Burst(double seconds, RoundOutcome& round);
+  // Settles then: what a steady part left to be linked counts among its links, and does not slow what follows.
   absl::Status Steady(double seconds, double observations_per_second, RoundOutcome& round);
-  // Until it has done what earlier parts left it to do: links, and segments to write ahead or anew. For a while at most.
-  absl::Status Settle();
+  // Until it has done what earlier parts left it to do: links, and segments to write ahead or anew. False when that took
+  // too long, and it goes on with it.
+  absl::StatusOr<bool> Settle();
   absl::StatusOr<RecallQuality> Quality() { return probe_->Measure(*stubs_.front(), data_.cues, plan_.k); }
   absl::StatusOr<v1::GetStatusResponse> Status();
   // Deletes the spaces, ends the daemon if it was started here.

@@ -50,6 +50,14 @@ void MetricPage::Add(const MetricPage& other) {
   for (const auto& [series, value] : other.series_) series_[series] += value;
 }
 
+MetricPage MetricPage::Only(std::string_view name, std::string_view label) const {
+  MetricPage only;
+  for (auto at = series_.lower_bound(name); at != series_.end() && at->first.compare(0, name.size(), name) == 0; ++at) {
+    if (at->first.find(label) != std::string::npos) only.series_.insert(*at);
+  }
+  return only;
+}
+
 std::optional<double> MetricPage::Sum(std::string_view name, std::string_view label) const {
   std::optional<double> sum;
   for (auto at = series_.lower_bound(name); at != series_.end() && at->first.compare(0, name.size(), name) == 0; ++at) {

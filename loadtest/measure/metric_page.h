@@ -21,6 +21,8 @@ class MetricPage {
   // Each series less its value in `before`.
   MetricPage Since(const MetricPage& before) const;
   void Add(const MetricPage& other);
+  // The series of a metric, its buckets included, whose labels contain `label`.
+  MetricPage Only(std::string_view name, std::string_view label) const;
 
   // Over all series of `name` whose labels contain `label` (`stage="encode"`; empty: any).
   std::optional<double> Sum(std::string_view name, std::string_view label = "") const;

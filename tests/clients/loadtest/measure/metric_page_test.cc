@@ -47,6 +47,14 @@ TEST(MetricPageTest, AQuantileIsReadOffTheBucketsThatMoved) {
   EXPECT_EQ(MetricPage(kBefore).Quantile("waits", 0.5, "stage=\"publish\""), std::nullopt);
 }
 
+TEST(MetricPageTest, OneStageOfAFamilyIsAddedByItself) {
+  MetricPage sum(kBefore);
+  sum.Add(MetricPage(kAfter).Since(MetricPage(kBefore)).Only("waits", "stage=\"publish\""));
+  EXPECT_EQ(sum.Sum("waits_bucket", "stage=\"publish\""), 4);
+  EXPECT_EQ(sum.Sum("waits_bucket", "stage=\"encode\""), 30);
+  EXPECT_EQ(sum.Sum("taken_total"), 12);
+}
+
 TEST(MetricPageTest, NamesTheStagesThatAFamilyHas) {
   EXPECT_THAT(MetricPage(kBefore).LabelValues("waits_bucket", "stage"), ::testing::ElementsAre("encode", "publish"));
 }
