@@ -243,6 +243,8 @@ int MissedAtOnce(uint32_t dimension, size_t clusters, float spread) {
 // By way of the closest node alone, level by level, some are led into another cluster.
 TEST(CodeGraphDescentTest, ANodeIsFoundByItsVectorAsSoonAsItIsIn) { EXPECT_EQ(MissedAtOnce(32, 30, 0.5f), 0); }
 
+TEST(CodeGraphDescentTest, SoItIsByAWalkByBits) { EXPECT_EQ(MissedAtOnce(256, 60, 0.5f), 0); }
+
 // Of so many clusters even some of the nodes with upper levels that eight lead on to: those are looked for once.
 TEST(CodeGraphDescentTest, ANodeWithUpperLevelsIsFoundWhereClustersAreMany) { EXPECT_EQ(MissedAtOnce(128, 300, 0.1f), 0); }
 
