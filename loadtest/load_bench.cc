@@ -17,22 +17,29 @@ namespace {
 constexpr double kRatioBar = 3, kLoadedBar = 10, kIdleFast = 3, kHalf = 0.5;  // Milliseconds where not a share.
 constexpr double kTailRecallBar = 0.98, kShortTailBar = 2, kLongTailBar = 9;
 constexpr uint64_t kShortTail = 200'000;
-constexpr uint32_t kHits = 10, kFrameRows = 256;
+constexpr uint32_t kHits = 10;
 constexpr size_t kCues = 1000;
 constexpr const char* kSpace = "recalled";
 
 double ToMilli(int64_t nanos) { return static_cast<double>(nanos) / 1e6; }
 
-// What one stream can put into a space of its own, linked behind it; the space is gone afterwards.
-absl::StatusOr<double> LargestIngest(v1::MemoryService::Stub& stub, const LoadPlan& plan, const Matrix& rows) {
+// What one stream can put into a space of its own for as long as it likes; the space is gone afterwards.
+absl::StatusOr<double> LargestIngest(DurableDaemon& daemon, const LoadPlan& plan, const Matrix& rows) {
   constexpr const char* kRateSpace = "largest-ingest";
-  ENGRAM_RETURN_IF_ERROR(CreateGraphSpace(stub, kRateSpace, plan.dimension));
-  std::vector<SampleText> texts;
-  for (size_t i = 0; i < std::min<size_t>(plan.ingest_observations, rows.rows()); ++i) texts.push_back(RandomText(i));
-  ENGRAM_ASSIGN_OR_RETURN(const ObserveResult result,
-                          ObserveFrames(stub, {.space = kRateSpace}, MakeFrames(texts, rows, kFrameRows)));
-  ENGRAM_RETURN_IF_ERROR(DeleteSpace(stub, kRateSpace));
-  return static_cast<double>(result.acknowledged) / Seconds(result.nanos);
+  constexpr double kMoreThanAny = 1e9;
+  ENGRAM_RETURN_IF_ERROR(CreateGraphSpace(daemon.stub(), kRateSpace, plan.dimension));
+  ENGRAM_ASSIGN_OR_RETURN(
+      const auto stream,
+      SteadyStream::Start(daemon.address(), {.space = kRateSpace, .observations_per_second = kMoreThanAny}, rows));
+  const auto half = static_cast<int64_t>(plan.ingest_seconds / 2 * kNanosPerSecond);
+  SleepUntilNanos(NowNanos() + half);
+  const int64_t middle = NowNanos();
+  const uint64_t before = stream->acknowledged();
+  SleepUntilNanos(middle + half);
+  const double rate = static_cast<double>(stream->acknowledged() - before) / Seconds(NowNanos() - middle);
+  ENGRAM_RETURN_IF_ERROR(stream->Stop());
+  ENGRAM_RETURN_IF_ERROR(DeleteSpace(daemon.stub(), kRateSpace));
+  return std::max(2.0, rate);
 }
 
 absl::Status MeasureBesideIngest(const BenchContext& context, const LoadPlan& plan, Report& report) {
@@ -44,13 +51,12 @@ absl::Status MeasureBesideIngest(const BenchContext& context, const LoadPlan& pl
   ENGRAM_RETURN_IF_ERROR(CreateGraphSpace(stub, kSpace, plan.dimension));
   ENGRAM_RETURN_IF_ERROR(StreamRows(stub, kSpace, rows, 0, rows.rows(), 0));
   ENGRAM_RETURN_IF_ERROR(AwaitLinked(stub, kSpace));
-  ENGRAM_ASSIGN_OR_RETURN(const double largest, LargestIngest(stub, plan, rows));
-  const double rate = std::max(1.0, largest * kHalf);
+  ENGRAM_ASSIGN_OR_RETURN(const double largest, LargestIngest(*daemon, plan, rows));
 
   report.Heading(fmt::format("Recall (k 10, {:g}/s, {} s) from {} x {}-d, idle and while {} obs/s pour in: half of the {} "
                              "that ingest takes, ms",
                              plan.recalls_per_second, plan.seconds, Grouped(static_cast<double>(plan.points)),
-                             plan.dimension, Grouped(rate), Grouped(largest)));
+                             plan.dimension, Grouped(largest * kHalf), Grouped(largest)));
   // The first second is that of cold caches.
   ENGRAM_RETURN_IF_ERROR(RecallSteadily(stub, kSpace, cues, plan.recalls_per_second, 1).status());
   ENGRAM_ASSIGN_OR_RETURN(const Histogram idle,
@@ -64,25 +70,37 @@ absl::Status MeasureBesideIngest(const BenchContext& context, const LoadPlan& pl
   };
   row("idle", idle, "");
   nlohmann::ordered_json figures = {{"points", plan.points},          {"dimension", plan.dimension},
-                                    {"largest_ingest", largest},      {"offered", rate},
-                                    {"recalls_per_s", plan.recalls_per_second}, {"idle", PercentilesToJson(idle)}};
+                                    {"largest_ingest", largest},      {"recalls_per_s", plan.recalls_per_second}, {"idle", PercentilesToJson(idle)}};
 
-  for (const bool same : {false, true}) {
-    const std::string into = same ? kSpace : "arrivals";
-    const std::string name = same ? "into the same space" : "into a space beside";
+  // The bars are of half of what is taken; what happens beyond all of it is told beside them.
+  struct Load {
+    const char* name;
+    const char* key;
+    const char* into;
+    double share;
+  };
+  const Load loads[] = {{"into a space beside", "space_beside", "arrivals", kHalf},
+                        {"into the same space", "same_space", kSpace, kHalf},
+                        {"twice that all, beside", "space_beside_full", "arrivals", 2},
+                        {"twice that all, the same", "same_space_full", kSpace, 2}};
+  uint64_t first_id = plan.points;
+  for (const auto& [name, key, into, share] : loads) {
+    const bool same = std::string_view(into) == kSpace;
     if (!same) ENGRAM_RETURN_IF_ERROR(CreateGraphSpace(stub, into, plan.dimension));
     ENGRAM_ASSIGN_OR_RETURN(
         const auto stream,
         SteadyStream::Start(daemon->address(),
-                            {.space = into, .observations_per_second = rate, .first_id = plan.points}, rows));
+                            {.space = into, .observations_per_second = largest * share, .first_id = first_id}, rows));
     const auto loaded = RecallSteadily(stub, kSpace, cues, plan.recalls_per_second, plan.seconds);
     const double kept = stream->ShareKept();
     ENGRAM_RETURN_IF_ERROR(stream->Stop());
+    first_id += stream->acknowledged();
     ENGRAM_RETURN_IF_ERROR(loaded.status());
     if (!same) ENGRAM_RETURN_IF_ERROR(DeleteSpace(stub, into));
     row(name, *loaded, fmt::format("{:.0f} %", kept * 100));
     const double p99 = ToMilli(loaded->Percentile(0.99));
-    figures[same ? "same_space" : "space_beside"] = {{"recall", PercentilesToJson(*loaded)}, {"stream_kept", kept}};
+    figures[key] = {{"recall", PercentilesToJson(*loaded)}, {"offered", largest * share}, {"stream_kept", kept}};
+    if (share != kHalf) continue;
     report.AddBar({fmt::format("recall p99, ingest at half its most {}, over idle", name), p99 / idle_p99, kRatioBar,
                    false, "x"});
     if (idle_p99 <= kIdleFast) {

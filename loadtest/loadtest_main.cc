@@ -122,8 +122,9 @@ void AddRecallOptions(CLI::App& app, Options& options) {
   app.add_option("--load-recall-rate", options.load.recalls_per_second, "Recalls offered a second in the load part")
       ->check(CLI::Range(1.0, 1e5))
       ->capture_default_str();
-  app.add_option("--ingest-observations", options.load.ingest_observations, "That say what ingest takes at most")
-      ->check(CLI::Range(uint64_t{100}, kMost))
+  app.add_option("--load-ingest-seconds", options.load.ingest_seconds,
+                 "Of a stream as fast as it is taken; its second half says what ingest takes at most")
+      ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
   app.add_option("--tail-points", options.load.tails, "Lengths of unlinked tails (the long form: 200000,1000000)")
       ->delimiter(',')

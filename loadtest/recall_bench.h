@@ -43,8 +43,9 @@ struct LoadPlan {
   uint64_t points = 100'000;
   double recalls_per_second = 100;
   uint32_t seconds = 10;
-  // Observations that say what ingest takes at most.
-  uint64_t ingest_observations = 50'000;
+  // Of a stream as fast as it is taken: its second half says what ingest takes at most. A burst of a second is let in more
+  // quickly, as long as what waits to be linked may become more.
+  double ingest_seconds = 6;
   std::vector<uint64_t> tails = {200'000};
   uint32_t tail_cues = 100;
   // 0: no sustained stream.

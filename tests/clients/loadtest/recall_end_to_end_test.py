@@ -10,7 +10,7 @@ import sys
 SMALL = {
     "recall": ["--recall-points", "600", "--recall-dimensions", "32", "--recall-cues", "20",
                "--recall-observations", "300"],
-    "load": ["--load-points", "600", "--load-seconds", "1", "--ingest-observations", "600", "--tail-points", "600",
+    "load": ["--load-points", "600", "--load-seconds", "1", "--load-ingest-seconds", "1", "--tail-points", "600",
              "--sustain-seconds", "3"],
     "memory": ["--memory-points", "2000", "--memory-spaces", "20", "--growth-points", "2000",
                "--memory-settle-seconds", "1"],
