@@ -176,6 +176,10 @@ cd "$(dirname "$0")"; echo "$@" >>asked; exit $(head -n "$(wc -l <asked)" ends |
         self.assertEqual(status, 77)
         self.assertIn("skipped: git merge-base nowhere HEAD", said)
 
+    def test_without_git_it_is_skipped(self):
+        with mock.patch.dict(os.environ, PATH=str(self.tools)), mock.patch("shutil.which", return_value=None):
+            self.assertEqual(self.compare("--short"), (77, "skipped: there is no git\n"))
+
     def test_a_base_that_does_not_build_is_skipped(self):
         (self.root / "engramd").unlink()
         self.commit("no daemon")
