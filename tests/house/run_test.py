@@ -125,7 +125,7 @@ class Run(unittest.TestCase):
         short = "#!/bin/sh\necho $1 $#; exit 77"
         status, lines = self.run_in(project, compare=short, base=None)
         self.assertEqual((status, lines[-1]), (0, "1 passed, 0 failed, 1 skipped"), lines)
-        self.assertIn("SKIPPED perf-base: --short 1", lines)
+        self.assertIn("SKIPPED perf-base: --short 3", lines)
 
     def test_nothing_to_run_is_no_success(self):
         self.assertEqual(self.run_in("")[0], 1)

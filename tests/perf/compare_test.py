@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.util
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -149,6 +150,8 @@ class Compare(unittest.TestCase):
             self.assertEqual(self.compare()[0], ended)
 
     def test_in_short_what_is_worse_must_be_so_twice(self):
+        self.write("server/other", "")
+        self.git("add", "--all")
         self.write("engram", """#!/bin/sh
 cd "$(dirname "$0")"; echo "$@" >>asked; exit $(head -n "$(wc -l <asked)" ends | tail -n 1)
 """)
@@ -158,18 +161,48 @@ cd "$(dirname "$0")"; echo "$@" >>asked; exit $(head -n "$(wc -l <asked)" ends |
         self.assertIn("once more", said)
         self.assertNotIn("ns before", said)
         asked = self.root / "build/release/clients/cli/asked"
-        self.assertEqual(asked.read_text().count("--duration 12s --warmup 2s --threshold 10%"), 2)
+        self.assertEqual(asked.read_text().count("--duration 18s --warmup 2s --threshold 10% --no-limits"), 2)
         asked.unlink()
         self.write("build/release/clients/cli/ends", "3\n3\n")
         self.assertEqual(self.compare("--short")[0], 3)
 
-    def test_in_short_nothing_is_built_where_no_source_differs(self):
+    def test_in_short_the_base_is_the_last_one_with_other_sources(self):
+        self.write("weight", "360")
+        self.write("tests/perf/heavier", "")
+        self.commit("more work")
         self.write("docs/tuning.md", "Less is more.")
         self.commit("docs: say it")
-        self.git("branch", "--force", "main", "HEAD^1")
+        self.git("branch", "--force", "main", "HEAD")
         status, said = self.compare("--short", base=None)
-        self.assertEqual((status, said.splitlines()[1:]), (0, ["no source differs: nothing to compare"]))
-        self.assertFalse((self.root / "build").exists())
+        self.assertEqual(status, 3, said)
+        self.assertIn(" this one\n", said)
+        self.assertIn("decode: 1000.0 -> 1060.0", said)
+        # The daemon is the same.
+        self.assertFalse((self.root / "build/release/clients").exists())
+
+    def test_in_short_what_cannot_be_measured_is_skipped(self):
+        self.write("server/other", "")
+        self.git("add", "--all")
+        self.write("engram", self.engram(75))
+        status, said = self.compare("--short")
+        self.assertEqual(status, 77, said)
+        self.assertIn("skipped: engram bench could not measure: it ended with 75", said)
+
+    def test_the_first_commit_has_no_base(self):
+        self.git("checkout", "--quiet", "trunk")
+        status, said = self.compare()
+        self.assertEqual(status, 77)
+        self.assertIn("the first one, or a shallow clone", said.splitlines()[-1])
+
+    def test_a_worktree_that_was_left_half_made_is_made_anew(self):
+        self.assertEqual(self.compare("--seconds", "0")[0], 0)
+        (self.root / ".git/worktrees/perf-base/index.lock").write_text("")
+        self.assertEqual(self.compare("--seconds", "0")[0], 0)
+        (self.root / ".git/worktrees/perf-base/locked").write_text("initializing")
+        shutil.rmtree(self.root / "build")
+        self.assertEqual(self.compare("--seconds", "0")[0], 0)
+        shutil.rmtree(self.root / ".git/worktrees/perf-base")
+        self.assertEqual(self.compare("--seconds", "0")[0], 0)
 
     def test_without_a_base_it_is_skipped(self):
         status, said = self.compare(base="nowhere")
@@ -199,9 +232,11 @@ cd "$(dirname "$0")"; echo "$@" >>asked; exit $(head -n "$(wc -l <asked)" ends |
         self.git("branch", "--force", "trunk", "HEAD")
         self.write("CMakeLists.txt", LISTS)
         self.commit("done")
-        status, said = self.compare("--build-seconds", "2")
+        status, said = self.compare("--build-seconds", "5")
         self.assertEqual(status, 77)
-        self.assertIn("is not built within 2 s", said)
+        self.assertIn("is not built within 5 s", said)
+        self.write("weight", "360")
+        self.assertEqual(self.compare("--build-seconds", "5")[0], 3)  # What was compared counts nevertheless.
 
 
 if __name__ == "__main__":
