@@ -16,6 +16,8 @@ namespace engram {
 
 inline std::string NameOf(v1::FaultKind kind) {
   std::string name = v1::FaultKind_Name(kind);
+  // Of a newer daemon.
+  if (name.empty()) return fmt::format("fault-{}", static_cast<int>(kind));
   for (char& c : name) c = c == '_' ? '-' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return name;
 }

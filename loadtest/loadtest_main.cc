@@ -124,7 +124,7 @@ void AddRecallOptions(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--load-ingest-seconds", options.load.ingest_seconds,
                  "Of a stream as fast as it is taken; its second half says what ingest takes at most")
-      ->check(CLI::Range(0.1, 3600.0))
+      ->check(CLI::Range(1.0, 3600.0))
       ->capture_default_str();
   app.add_option("--tail-points", options.load.tails, "Lengths of unlinked tails (the long form: 200000,1000000)")
       ->delimiter(',')

@@ -101,7 +101,8 @@ absl::StatusOr<BenchResult> RunBench(const BenchRequest& request) {
     ENGRAM_RETURN_IF_ERROR(each(round, [&](BenchTarget& target, RoundOutcome& outcome) {
       ENGRAM_RETURN_IF_ERROR(target.Burst(plan.RoundSeconds() * BenchPlan::kBurstShare, outcome));
       // What one side has still to rewrite or to write ahead would be felt in the other's burst.
-      return request.settle_between ? target.Settle().status() : absl::OkStatus();
+      if (request.settle_between) ENGRAM_RETURN_IF_ERROR(target.Settle().status());
+      return absl::OkStatus();
     }));
     tell(fmt::format("burst {} of {}: {} observations/s", round + 1, rounds,
                      Grouped(measured[0].rounds[round].burst.Rate())));

@@ -21,7 +21,8 @@ struct BenchRequest {
   TargetSpec target;
   // Another daemon, measured alternately: what `target` is compared with.
   std::optional<TargetSpec> base;
-  // Let each side finish what a part left to be done before the other one's, ten seconds at most.
+  // Let each side finish also what a burst left to be done before the other one's, ten seconds at most, as after each steady
+  // part.
   bool settle_between = false;
   // A program that is a sink when started with kSinkArgument.
   std::filesystem::path self;

@@ -203,7 +203,7 @@ absl::Status BenchTarget::Burst(double seconds, RoundOutcome& round) {
 absl::Status BenchTarget::Steady(double seconds, double observations_per_second, RoundOutcome& round) {
   OfferedLoad load;
   // One for each round, deleted in the end only: what a deletion leaves to be done would slow the next round.
-  load.space = fmt::format("{}steady-{}", kPrefix, ++steady_spaces_);
+  load.space = steady_space_ = fmt::format("{}steady-{}", kPrefix, ++steady_spaces_);
   load.recall_space = kRecallSpace;
   load.seconds = seconds;
   load.observations_per_second = observations_per_second;
@@ -223,17 +223,27 @@ absl::Status BenchTarget::Steady(double seconds, double observations_per_second,
   return absl::OkStatus();
 }
 
+absl::StatusOr<bool> BenchTarget::Quiet(double& done) {
+  if (daemon_ == nullptr) {
+    if (steady_space_.empty()) return true;
+    ENGRAM_ASSIGN_OR_RETURN(const SpaceState state, StateOf(*stubs_.front(), steady_space_));
+    return !state.has_graph || state.linked >= state.size;
+  }
+  ENGRAM_ASSIGN_OR_RETURN(const v1::GetStatusResponse status, Status());
+  ENGRAM_ASSIGN_OR_RETURN(const MetricPage page, metrics_.Read());
+  const double before = std::exchange(done, page.Sum("engram_journal_prepared_bytes_total").value_or(0) +
+                                                page.Sum("engram_journal_rewritten_segments_total").value_or(0));
+  return status.link_backlog() == 0 && done == before;
+}
+
 absl::StatusOr<bool> BenchTarget::Settle() {
   const int64_t deadline = NowNanos() + std::chrono::nanoseconds(kSettlePatience).count();
-  double before = -1;
-  while (NowNanos() < deadline) {
-    ENGRAM_ASSIGN_OR_RETURN(const v1::GetStatusResponse status, Status());
-    ENGRAM_ASSIGN_OR_RETURN(const MetricPage page, metrics_.Read());
-    const double done = page.Sum("engram_journal_prepared_bytes_total").value_or(0) +
-                        page.Sum("engram_journal_rewritten_segments_total").value_or(0);
-    if (status.link_backlog() == 0 && done == before) return true;
-    before = done;
-    SleepUntilNanos(NowNanos() + kQuiet);
+  double done = -1;
+  while (!never_done_) {
+    ENGRAM_ASSIGN_OR_RETURN(const bool quiet, Quiet(done));
+    if (quiet) return true;
+    never_done_ = NowNanos() >= deadline;
+    if (!never_done_) SleepUntilNanos(NowNanos() + kQuiet);
   }
   return false;
 }

@@ -60,8 +60,9 @@ class BenchTarget {
   absl::Status Burst(double seconds, RoundOutcome& round);
   // Settles then: what a steady part left to be linked counts among its links, and does not slow what follows.
   absl::Status Steady(double seconds, double observations_per_second, RoundOutcome& round);
-  // Until it has done what earlier parts left it to do: links, and segments to write ahead or anew. False when that took
-  // too long, and it goes on with it.
+  // Until it has done what earlier parts left it to do: links, and segments to write ahead or anew; of a daemon that runs
+  // already, and may serve others, the links of the last steady part only. False when that took too long and it goes on with
+  // it, and once it did, it is not waited for again.
   absl::StatusOr<bool> Settle();
   absl::StatusOr<RecallQuality> Quality() { return probe_->Measure(*stubs_.front(), data_.cues, plan_.k); }
   absl::StatusOr<v1::GetStatusResponse> Status();
@@ -83,6 +84,8 @@ class BenchTarget {
   absl::Status MakeSpace(const std::string& name, bool flat);
   // All that a benchmark made, an earlier one that was killed included.
   absl::Status DropSpaces();
+  // Whether it has nothing left to do; `done` is what it had done when last asked, and becomes what it has by now.
+  absl::StatusOr<bool> Quiet(double& done);
   // Runs `load` as a part: with the daemon's metrics before and after, and a look at it now and then.
   absl::Status AsPart(PartOutcome& part, const std::function<absl::Status()>& load);
   double DaemonCpu(const MetricPage& page) const;
@@ -102,6 +105,8 @@ class BenchTarget {
   std::unique_ptr<FramePool> steady_pool_, single_pool_;
   std::unique_ptr<RecallProbe> probe_;
   uint32_t steady_spaces_ = 0;
+  std::string steady_space_;  // The last of them.
+  bool never_done_ = false;
   bool prepared_ = false;
 };
 
