@@ -1,6 +1,6 @@
 """The parts of `engram-loadtest` that prove recall, small, against the real daemon: each runs, and says every figure.
 
-Usage: recall_end_to_end_test.py ENGRAM_LOADTEST ENGRAMD PART [RUNBOOK]
+Usage: recall_end_to_end_test.py ENGRAM_LOADTEST ENGRAMD PART [RUNBOOK...]
 """
 
 import json
@@ -22,8 +22,12 @@ FEWEST_BARS = {"recall": 5, "load": 7, "memory": 5, "runbook": 1}
 
 
 def main():
-    loadtest, daemon, part = sys.argv[1:4]
-    what = ["--runbook", sys.argv[4]] if part == "runbook" else ["--only", part]
+    loadtest, daemon, part, *runbooks = sys.argv[1:]
+    for what in [["--runbook", runbook] for runbook in runbooks] if part == "runbook" else [["--only", part]]:
+        measure(loadtest, daemon, part, what)
+
+
+def measure(loadtest, daemon, part, what):
     run = subprocess.run(
         [loadtest, "--engramd", daemon, *what, *SMALL[part], "--output", "json",
          "--set", "storage.segment_bytes=4MiB", "--set", "storage.spare_segments=1"],
@@ -36,6 +40,10 @@ def main():
     held = [bar for bar in figures["bars"] if any(word in bar["name"] for word in HOLDS[part])]
     assert held or not HOLDS[part], figures["bars"]
     assert all(bar["passed"] for bar in held), held
+    if part == "load":
+        beside = figures["load"]["beside_ingest"]
+        for load, share in {"space_beside": 0.5, "same_space": 0.5, "space_beside_twice": 2, "same_space_twice": 2}.items():
+            assert abs(beside[load]["offered"] - share * beside["largest_ingest"]) < 1, beside
     if part == "runbook":
         operations = [step["operation"] for step in figures["runbook"]["steps"]]
         assert {"insert", "delete", "replace", "search"} == set(operations), operations
