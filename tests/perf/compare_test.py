@@ -180,6 +180,13 @@ cd "$(dirname "$0")"; echo "$@" >>asked; exit $(head -n "$(wc -l <asked)" ends |
         # The daemon is the same.
         self.assertFalse((self.root / "build/release/clients").exists())
 
+    def test_a_folder_that_is_no_worktree_does_not_make_this_tree_the_base(self):
+        self.write("build/perf-base/left", "")
+        self.write("weight", "360")
+        self.assertEqual(self.compare("--seconds", "0")[0], 3)
+        self.assertEqual((self.root / "weight").read_text(), "360")
+        self.assertEqual(self.git("branch", "--show-current"), "topic")
+
     def test_in_short_what_cannot_be_measured_is_skipped(self):
         self.write("server/other", "")
         self.git("add", "--all")
