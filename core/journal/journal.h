@@ -7,7 +7,7 @@
 // Blocking: Append while the open group is full and the one before it is being synced, or while the disk is full. Close
 //           until everything appended has been committed or given up.
 // Errors:   a failed Append left no record behind. A journal that cannot keep its promise (an fsync that failed) calls
-//           on_fatal of its options and commits nothing any more.
+//           OnFatal of its observer and commits nothing any more.
 // Why:      apply is a function of the committed log, so recovery, replicas and normal running are one path; what the log
 //           is (memory, segments on disk, a broker's topic) stays behind this interface.
 #pragma once

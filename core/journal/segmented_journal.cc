@@ -346,15 +346,18 @@ absl::Status SegmentedJournal::OpenSegment() {
 }
 
 void SegmentedJournal::Fail(const absl::Status& why) {
-  bool closing;
+  bool given_up;
   {
     MutexLock lock(mu_);
-    closing = closing_;
-    if (failed_.ok()) failed_ = why;
-    room_.NotifyAll();
+    // What waited for a full disk when the journal was closed is given up, which is no fault of the log.
+    given_up = closing_ && absl::IsResourceExhausted(why);
   }
-  // What waited for a full disk when the journal was closed is given up, which is no fault of the log.
-  if (!(closing && absl::IsResourceExhausted(why))) observer_->OnFatal(why);
+  // Before anybody is refused: whoever brings something while the process ends would be told that it is refused for
+  // good, and the next start would take it.
+  if (!given_up) observer_->OnFatal(why);
+  MutexLock lock(mu_);
+  if (failed_.ok()) failed_ = why;
+  room_.NotifyAll();
 }
 
 void SegmentedJournal::Close() {

@@ -50,7 +50,8 @@ class JournalObserver {
 
   // A group is committed.
   virtual void OnCommitted(uint64_t /*records*/, uint64_t /*bytes*/, bool /*synced*/, Duration /*took*/) {}
-  // The promise cannot be kept any more: nothing is committed from now on. The daemon ends here.
+  // The promise cannot be kept any more: nothing is committed from now on. The daemon ends here; to those who append
+  // meanwhile nothing is said, and they are refused once this returns.
   virtual void OnFatal(const absl::Status& /*why*/) {}
   // While opening: of the segment that was being written `bytes` bytes from `offset` on are cut off, which are no whole
   // record or follow on none.

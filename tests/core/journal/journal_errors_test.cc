@@ -83,6 +83,21 @@ TEST_P(JournalErrors, AFailedWriteCommitsNothingAnyMore) {
   }
 }
 
+// A client that is refused does not send again what the next start would take.
+TEST_P(JournalErrors, NobodyIsRefusedBeforeTheOwnerCanEndTheProcess) {
+  AnotherDisk(1);
+  int taken = 0;
+  observer_.on_fatal = [&] { taken += AppendNext().ok() ? 1 : 0; };
+  ASSERT_TRUE(Open(WithoutSpares()).ok());
+  Start();
+  CommitNext(5);
+  disk_.Fail({.call = FileCall::kWrite, .status = InputOutputError()});
+  CommitNext(1);
+  EXPECT_EQ(taken, 1);
+  ExpectTheEnd(absl::StatusCode::kInternal, 5);
+  ExpectAllAfterAStart(5);
+}
+
 // The owner or the rights of the directory were changed under the daemon. Open files are written on; at the end of the
 // segment a name has to be made, and the log ends there.
 TEST_P(JournalErrors, ADirectoryThatMayNotBeWrittenAnyMoreEndsTheLogAtItsNextSegment) {

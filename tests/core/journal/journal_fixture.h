@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -54,6 +55,9 @@ class RememberingSink final : public CommitSink {
 
 class RememberingObserver final : public JournalObserver {
  public:
+  // Set before the journal starts.
+  std::function<void()> on_fatal;
+
   void OnCommitted(uint64_t records, uint64_t bytes, bool, Duration) override {
     MutexLock lock(mu_);
     ++groups_;
@@ -61,6 +65,7 @@ class RememberingObserver final : public JournalObserver {
     bytes_ += bytes;
   }
   void OnFatal(const absl::Status& why) override {
+    if (on_fatal) on_fatal();
     MutexLock lock(mu_);
     fatal_ = why;
   }
