@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 constexpr const char* kPrefix = "engram-bench-";
 constexpr const char* kRecallSpace = "engram-bench-recall";
 constexpr const char* kBurstSpace = "engram-bench-burst";
-constexpr std::chrono::seconds kServingPatience{120}, kLinkPatience{600}, kSettlePatience{10};
-constexpr int64_t kBetweenLooks = 50'000'000, kQuiet = 300'000'000;
+constexpr std::chrono::seconds kServingPatience{120}, kLinkPatience{600};
+constexpr int64_t kBetweenLooks = 50'000'000;
 constexpr size_t kPoolFrames = 24, kSteadyFrames = 64, kSteadyStubs = 4;
 
 double OwnCpu() {
@@ -237,15 +237,8 @@ absl::StatusOr<bool> BenchTarget::Quiet(double& done) {
 }
 
 absl::StatusOr<bool> BenchTarget::Settle() {
-  const int64_t deadline = NowNanos() + std::chrono::nanoseconds(kSettlePatience).count();
   double done = -1;
-  while (!never_done_) {
-    ENGRAM_ASSIGN_OR_RETURN(const bool quiet, Quiet(done));
-    if (quiet) return true;
-    never_done_ = NowNanos() >= deadline;
-    if (!never_done_) SleepUntilNanos(NowNanos() + kQuiet);
-  }
-  return false;
+  return settling_.Await([&] { return Quiet(done); });
 }
 
 absl::Status BenchTarget::Finish() {

@@ -17,6 +17,7 @@
 #include "loadtest/measure/load_phase.h"
 #include "loadtest/measure/metric_page.h"
 #include "loadtest/measure/metric_source.h"
+#include "loadtest/measure/settling.h"
 #include "loadtest/recall_probe.h"
 #include "loadtest/spawn.h"
 
@@ -106,7 +107,7 @@ class BenchTarget {
   std::unique_ptr<RecallProbe> probe_;
   uint32_t steady_spaces_ = 0;
   std::string steady_space_;  // The last of them.
-  bool never_done_ = false;
+  Settling settling_{10'000'000'000, 300'000'000};
   bool prepared_ = false;
 };
 

@@ -76,6 +76,8 @@ void PutLatencies(const Measured& measured, BenchDocument& document) {
 
 void PutStages(const Measured& measured, const MetricPage& steady, BenchDocument& document) {
   const auto put = [&](const std::string& stage, const char* metric, const std::string& label) {
+    const auto count = static_cast<uint64_t>(steady.Sum(std::string(metric) + "_count", label).value_or(0));
+    if (count > 0) document.Put("stages." + stage + ".count", count);
     for (const auto& [name, quantile] : {std::pair("p50", 0.5), std::pair("p99", 0.99)}) {
       const std::string path = "stages." + stage + "." + name + "_seconds";
       const auto value = steady.Quantile(metric, quantile, label);

@@ -71,9 +71,13 @@ class Bench(unittest.TestCase):
             values = [report["latency"][kind][f"{q}_seconds"] for q in ("p50", "p90", "p95", "p99", "p999", "max")]
             self.assertEqual(values, sorted(values), kind)
             self.assertGreater(values[0], 0, kind)
-        for stage in ("admit", "queue", "encode", "journal", "publish", "walk", "rerank",
+        for stage in ("admit", "queue", "encode", "journal", "publish", "link", "walk", "rerank",
                       "sync", "durable", "searchable", "acknowledge", "recall"):
             self.assertGreaterEqual(report["stages"][stage]["p50_seconds"], 0, stage)
+            self.assertGreater(report["stages"][stage]["count"], 0, stage)
+        # All that a steady part brings is linked, some of it behind the part, unless the machine is too busy for that.
+        if "has not finished" not in self.first.stderr:
+            self.assertEqual(report["stages"]["link"]["count"], report["stages"]["publish"]["count"])
         self.assertGreater(report["recall"]["at_10"], 0.9)
         self.assertLessEqual(report["recall"]["min_at_10"], report["recall"]["at_10"])
         for limit in ("grpc_sink", "disk_sync", "memory_scan"):
