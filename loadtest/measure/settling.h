@@ -21,8 +21,8 @@ class Settling {
 
   // Nanoseconds. The clock is another in tests.
   Settling(int64_t patience, int64_t between, std::function<int64_t()> now = NowNanos,
-           std::function<void(int64_t)> sleep_until = SleepUntilNanos)
-      : patience_(patience), between_(between), now_(std::move(now)), sleep_until_(std::move(sleep_until)) {}
+           std::function<void(int64_t)> pause_until = SleepUntilNanos)
+      : patience_(patience), between_(between), now_(std::move(now)), pause_until_(std::move(pause_until)) {}
 
   // Asks at once, and again after each `between`. True when the answer was; false when time is up, and from then on.
   absl::StatusOr<bool> Await(const Question& quiet) {
@@ -31,7 +31,7 @@ class Settling {
       ENGRAM_ASSIGN_OR_RETURN(const bool is, quiet());
       if (is) return true;
       given_up_ = now_() >= deadline;
-      if (!given_up_) sleep_until_(now_() + between_);
+      if (!given_up_) pause_until_(now_() + between_);
     }
     return false;
   }
@@ -39,7 +39,7 @@ class Settling {
  private:
   const int64_t patience_, between_;
   const std::function<int64_t()> now_;
-  const std::function<void(int64_t)> sleep_until_;
+  const std::function<void(int64_t)> pause_until_;
   bool given_up_ = false;
 };
 
