@@ -72,7 +72,10 @@ ExitCode RunGet(Session& session, const GetOptions& options) {
     }
     session.Print(out);
     WarnOfMissing(session, options.space, response->missing());
-    missing |= response->missing_size() > 0;
+    for (const std::string& id : response->unreadable()) {
+      session.Warn(fmt::format("\"{}\" is damaged in the journal; engram verify on the data directory says where", id));
+    }
+    missing |= response->missing_size() + response->unreadable_size() > 0;
     return kOk;
   });
   return code == kOk && missing ? kPartial : code;

@@ -176,7 +176,8 @@ std::string ToJson(const v1::RecallResponse& response, uint64_t row, const std::
                  {"exact", coverage.exact()},
                  {"graph_candidates", coverage.graph_candidates()},
                  {"tail_scanned", coverage.tail_scanned()},
-                 {"live", coverage.live()}}},
+                 {"live", coverage.live()},
+                 {"unreadable", coverage.unreadable()}}},
                {"elapsed_us", response.elapsed_us()}});
 }
 

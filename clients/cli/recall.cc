@@ -27,6 +27,7 @@ std::string CoverageText(const v1::RecallResponse& response) {
   std::string seen;
   if (coverage.graph_candidates() > 0) seen += fmt::format(", {} walked", Grouped(coverage.graph_candidates()));
   seen += fmt::format(", {} scanned", Grouped(coverage.tail_scanned()));
+  if (coverage.unreadable() > 0) seen += fmt::format(", {} damaged and left out", Grouped(coverage.unreadable()));
   return fmt::format("{}, {}{}, seen through {}, {}", found, coverage.exact() ? "exact" : "approximate", seen,
                      Grouped(coverage.visible_through().position()),
                      FormatDurationRough(static_cast<double>(response.elapsed_us())));

@@ -48,6 +48,22 @@ class CliRecallTest(unittest.TestCase):
         self.assertEqual(ids("--half-life", "1h", "--tag", "k=a"), ["new", "old"])
         self.assertEqual(ids("--from", "-2h"), ["other", "new"])
 
+    def test_what_is_damaged_is_told_and_left_out(self):
+        self.run_engram("observe", self.space, "--batch", "1", stdin=lines(
+            {"id": "whole", "embedding": [1, 0], "content": "a whole text"},
+            {"id": "broken", "embedding": [1, 0.1], "content": "a text to be damaged"}))
+        self.daemon.damage("a text to be damaged")
+        how = ["recall", self.space, "--vector", "[1, 0]", "--content"]
+        answer = self.json(*how)[0]
+        self.assertEqual([hit["id"] for hit in answer["hits"]], ["whole"])
+        self.assertEqual(answer["coverage"]["unreadable"], 1)
+        self.assertIn("1 damaged and left out", self.run_engram(*how).stdout)
+        got = subprocess.run([ENGRAM, "--address", self.daemon.address, "get", self.space, "whole", "broken"],
+                             capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(got.returncode, 1, got.stderr)
+        self.assertIn("whole", got.stdout)
+        self.assertIn('"broken" is damaged in the journal', got.stderr)
+
     def test_a_recall_follows_over_a_restart_of_the_daemon(self):
         daemon = Daemon(ENGRAMD)
         self.addCleanup(daemon.close)

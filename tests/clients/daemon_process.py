@@ -1,5 +1,6 @@
 """A real engramd on ports of its own, for tests. It ends with the test, whatever happens."""
 
+import pathlib
 import re
 import signal
 import subprocess
@@ -26,6 +27,15 @@ class Daemon:
             self.close()
             raise RuntimeError(f"engramd is not ready: {line!r}")
         self.address = ready.group(1)
+
+    def damage(self, text):
+        """Changes the one place of the journal where `text` is."""
+        places = [(segment, segment.read_bytes().find(text.encode()))
+                  for segment in pathlib.Path(self._storage.name, "data").glob("*.journal")]
+        [(segment, at)] = [place for place in places if place[1] >= 0]
+        with segment.open("r+b") as file:
+            file.seek(at)
+            file.write(bytes([text.encode()[0] ^ 1]))
 
     def restart(self):
         """On the same address and data, after `kill`."""

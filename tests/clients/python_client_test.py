@@ -57,6 +57,17 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual([(one.sequence, one.id, one.code) for one in stream.rejected], [(bad, "bad", "INVALID_ARGUMENT")])
         self.assertEqual(set(self.engram.get(self.space, ["good", "bad", "good too"])), {"good", "good too"})
 
+    def test_what_is_missing_or_damaged_is_named(self):
+        for name, at in (("whole", 0.0), ("broken", 0.1)):
+            self.engram.observe(self.space, [{"id": name, "embedding": [1.0, at], "content": f"this text is {name}"}])
+        self.daemon.damage("this text is broken")
+        got = self.engram.get(self.space, ["whole", "broken", "never"])
+        self.assertEqual(list(got), ["whole"])
+        self.assertEqual((got.missing, got.unreadable), (["never"], ["broken"]))
+        answer = self.engram.recall(self.space, [1.0, 0.0], content=True)
+        self.assertEqual([hit.id for hit in answer], ["whole"])
+        self.assertEqual(answer.coverage.unreadable, 1)
+
     def test_what_is_refused_for_now_is_sent_again_in_order(self):
         self.engram.create_space(self.space, max_rate=2000)
         with self.engram.stream(self.space, batch=64) as stream:

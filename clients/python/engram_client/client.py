@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Union
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Union
 
 import grpc
 
@@ -15,6 +15,7 @@ from engram_client.types import (
     FollowPoint,
     ForgetResult,
     Observation,
+    Observations,
     ObserveResult,
     RecallPart,
     RecallResult,
@@ -237,9 +238,9 @@ class Client:
         finally:
             call.cancel()
 
-    def get(self, space: str, ids: Iterable[str], *, embedding: bool = False) -> Dict[str, Observation]:
-        """The observations with these ids. Those that are not there are not in the answer."""
-        wanted, found = list(ids), {}
+    def get(self, space: str, ids: Iterable[str], *, embedding: bool = False) -> Observations:
+        """The observations with these ids, by id. The answer names those that are ``missing`` or ``unreadable``."""
+        wanted, found = list(ids), Observations()
         for at in range(0, len(wanted), _IDS_IN_A_CALL):
             response = self._call(
                 self._memory.GetObservations,
@@ -248,6 +249,8 @@ class Client:
                 ),
             )
             found.update((message.id, Observation.from_message(message)) for message in response.observations)
+            found.missing += response.missing
+            found.unreadable += response.unreadable
         return found
 
     def forget(

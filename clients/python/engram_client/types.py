@@ -7,7 +7,7 @@ import datetime
 import struct
 import sys
 from dataclasses import dataclass, field
-from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from engram_client.errors import code_name
 from engram_client.v1 import memory_service_pb2, observation_pb2
@@ -252,6 +252,19 @@ class Coverage:
     graph_candidates: int
     tail_scanned: int
     live: int
+    #: Possible hits left out because the journal's record of them is damaged.
+    unreadable: int = 0
+
+
+class Observations(Dict[str, Observation]):
+    """Observations by their ids, and why others that were asked for are not among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: The space has none with these ids.
+        self.missing: List[str] = []
+        #: The journal's record of these is damaged.
+        self.unreadable: List[str] = []
 
 
 @dataclass(frozen=True)
@@ -286,6 +299,7 @@ class RecallResult:
                 graph_candidates=coverage.graph_candidates,
                 tail_scanned=coverage.tail_scanned,
                 live=coverage.live,
+                unreadable=coverage.unreadable,
             ),
             elapsed=message.elapsed_us / 1e6,
         )
