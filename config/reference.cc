@@ -7,6 +7,7 @@
 
 #include "config/loader.h"
 #include "config/profiles.h"
+#include "config/relations.h"
 #include "config/setting_table.h"
 
 namespace engram {
@@ -84,13 +85,11 @@ A fault of the environment starts with `environment ENGRAM_NAME:`, one of a flag
 with `ENGRAM_` and names no setting is a warning, because Kubernetes sets `ENGRAM_PORT` and its like for a service named
 engram. More workers than the cores the process may use, counting its container's quota, is a warning too.
 
-Between settings these hold:
+Between settings these hold. To change both, change first the one that makes room for the other, or both in one file:
 
-- `min_batch_size` is at most `max_batch_size`, and that is at most `queue.capacity`
-- `hnsw.ef_construction` is at least `hnsw.max_connections`
-- `limits.max_content_bytes` and four times `limits.max_dimension` are less than `server.max_message_bytes`
-- `steal_threshold` is less than `queue.capacity`, or a warning says that no batch is ever stolen
+)";
 
+constexpr std::string_view kAfterRelations = R"(
 ## Reload
 
 A reload reads everything again. Settings marked *live* are put in force at once; those marked *restart* are named in
@@ -98,6 +97,15 @@ the reply and keep their value until the daemon starts anew. A reload with a fau
 
 ## Settings
 )";
+
+std::string RelationList() {
+  std::string out;
+  for (const BrokenRelation& relation : AllRelations()) {
+    out += fmt::format("- `{}`: {}{}\n", relation.first, relation.first_allowed,
+                       relation.only_warning ? " (a warning)" : "");
+  }
+  return out;
+}
 
 std::string Cell(std::string_view text) {
   std::string out;
@@ -176,8 +184,9 @@ std::string RenderReference() {
   LoadRequest request;
   request.cores = 64;
   const LoadResult faulty = LoadConfigText("engram.yaml", kFaultyFile, request);
-  return fmt::format("{}\n```yaml\n{}```\n\ngives\n\n```text\n{}```\n{}{}{}", kIntroduction, kFaultyFile,
-                     RenderFaults(faulty.faults), kAfterFaults, SettingTables(), ProfileTable());
+  return fmt::format("{}\n```yaml\n{}```\n\ngives\n\n```text\n{}```\n{}{}{}{}{}", kIntroduction, kFaultyFile,
+                     RenderFaults(faulty.faults), kAfterFaults, RelationList(), kAfterRelations, SettingTables(),
+                     ProfileTable());
 }
 
 }  // namespace engram

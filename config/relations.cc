@@ -37,6 +37,12 @@ constexpr Relation kRelations[] = {
 
 }  // namespace
 
+std::vector<BrokenRelation> AllRelations() {
+  std::vector<BrokenRelation> all;
+  for (const Relation& relation : kRelations) all.push_back(relation.when_broken);
+  return all;
+}
+
 std::vector<BrokenRelation> BrokenRelations(const Settings& settings) {
   std::vector<BrokenRelation> broken;
   for (const Relation& relation : kRelations) {

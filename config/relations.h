@@ -22,4 +22,7 @@ struct BrokenRelation {
 
 std::vector<BrokenRelation> BrokenRelations(const Settings& settings);
 
+// All there are, each as it reads when it is broken.
+std::vector<BrokenRelation> AllRelations();
+
 }  // namespace engram

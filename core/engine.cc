@@ -366,6 +366,7 @@ void EngineImpl::ReadGauges(const GaugeSink& sink) {
   sink(MetricId::kQueueCapacity, "", 0, static_cast<double>(status.queue_capacity));
   sink(MetricId::kActiveSessions, "", 0, static_cast<double>(status.streams));
   sink(MetricId::kQueueMemory, "", 0, static_cast<double>(ingest_.queue_bytes()));
+  sink(MetricId::kQueueMemoryCapacity, "", 0, static_cast<double>(settings()->queue_capacity_bytes));
   sink(MetricId::kRecallWaiting, "", 0, static_cast<double>(status.recalls_waiting));
   sink(MetricId::kSpaces, "", 0, static_cast<double>(status.spaces));
   watermarks_.Tell(sink);

@@ -233,7 +233,7 @@ One observation a line; only "embedding" is needed:
     create->add_option("--max-connections", spaces_.max_connections, "M of the graph")->type_name("N");
     create->add_option("--ef-construction", spaces_.ef_construction, "Candidates when an observation is linked")
         ->type_name("N");
-    create->add_option("--flat-threshold", spaces_.flat_threshold, "Below so many observations: no graph")
+    create->add_option("--flat-threshold", spaces_.flat_threshold, "Up to so many observations: no graph (0: always one; left out: as the daemon measures)")
         ->type_name("N");
     CLI::App* show = Command(sub, "show", "One space", "");
     SpaceArgument(show, &spaces_.name);

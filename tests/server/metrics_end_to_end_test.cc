@@ -295,6 +295,7 @@ TEST_F(MetricsEndToEnd, WhatWasSentIsWhatIsCounted) {
   Expect(MetricId::kQueueDepth, {{"priority", "normal"}}, 0);
   Expect(MetricId::kQueueMemory, {}, 0);
   Expect(MetricId::kQueueCapacity, {}, 1000);
+  Expect(MetricId::kQueueMemoryCapacity, {}, 32 << 20);
   Expect(MetricId::kActiveSessions, {}, 0);
   Expect(MetricId::kSpaces, {}, static_cast<double>(sent_.size()));
   ExpectJournal();
