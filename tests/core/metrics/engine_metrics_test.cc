@@ -264,7 +264,6 @@ TEST_F(EngineMetrics, AFullQueueItsPressureAndItsEnd) {
   Expect(MetricId::kQueueDepth, {{"priority", "high"}}, 75);
   Expect(MetricId::kQueueCapacity, {}, 1000);
   Expect(MetricId::kQueueMemory, {}, 975 * kQueuedBytes);
-  Expect(MetricId::kQueueMemoryCapacity, {}, 32 << 20);
   Expect(MetricId::kBackpressureState, Space("alpha"), 3);
   Expect(MetricId::kBackpressureState, Space("beta"), 3);
   Expect(MetricId::kActiveSessions, {}, 3);
