@@ -12,6 +12,7 @@ import unittest
 from daemon_process import Daemon
 from engram_client import Client, EngramError, Filter, Observation, Token
 from engram_client.types import embedding_bytes
+from python_stream_test import PythonStreamTest  # noqa: F401: runs with these
 
 ENGRAMD = ""
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -86,6 +87,8 @@ class PythonClientTest(unittest.TestCase):
         with self.engram.stream(self.space, stream_id="load", resume=True) as stream:
             self.assertEqual(stream.next_sequence, 11)
             self.assertEqual(stream.dimension, 2)
+            stream.flush(timeout=30)
+            self.assertEqual(stream.acknowledged, 10)
             self.assertEqual(stream.observe([1.0, 10.0], id="n10"), 11)
         self.assertEqual(self.engram.space(self.space).live, 11)
 

@@ -46,7 +46,8 @@ class Stream:
     ``rejected_count``, and the first thousand are in ``rejected``.
 
     With a ``stream_id`` the daemon remembers how far the stream got: open it again with ``resume=True`` and go on with the
-    observation number ``next_sequence`` (the first is 1). What is sent twice is stored once.
+    observation number ``next_sequence`` (the first is 1). What is sent twice is stored once. What came before it has been
+    received; ``flush`` waits until that, too, has reached the ack level.
 
     One thread at a time may call ``observe``.
     """
@@ -79,6 +80,7 @@ class Stream:
         # What follows is read and written with _changed held.
         self._entries: Dict[int, observation_pb2.Observation] = {}
         self._ids: Dict[int, str] = {}
+        self._first = 1  # the sequence of the first observation handed over here
         self._next = 1  # the sequence of the next observation
         self._cursor = 1  # the next to send
         self._sent = 0  # the last sent since the stream last went back
@@ -178,7 +180,10 @@ class Stream:
             raise self._error
 
     def cancel(self) -> None:
-        """Ends the stream at once. What is under way may or may not be stored: ``next_sequence`` after a resume tells."""
+        """Ends the stream at once. What is under way may or may not be stored.
+
+        After a resume ``next_sequence`` tells what was received of it, and ``acknowledged`` what has reached the ack level.
+        """
         with self._changed:
             self._ending = True
             self._changed.notify_all()
@@ -303,9 +308,10 @@ class Stream:
             self.dimension = started.limits.dimension
             if started.limits.max_batch_observations:
                 self._batch = min(self._batch, started.limits.max_batch_observations)
-            self._next = self._cursor = started.next_sequence
+            self._first = self._next = self._cursor = started.next_sequence
             self._sent = self._next - 1
-            self._marks = dict.fromkeys(self._marks, self._next - 1)
+            # Only received so far; how much of it is durable and indexed the first acknowledgement tells.
+            self._marks["received"] = self._next - 1
             self._started = True
         elif frame == "ack":
             self._take_ack(response.ack)
@@ -340,10 +346,10 @@ class Stream:
             "durable": max(before["durable"], min(marks.durable_through, last)),
             "indexed": max(before["indexed"], min(marks.indexed_through, last)),
         }
-        for sequence in range(before["received"] + 1, self._marks["received"] + 1):
+        for sequence in range(max(self._first, before["received"] + 1), self._marks["received"] + 1):
             self._entries.pop(sequence, None)
         # Until it is durable an observation may still be refused, and is then reported with its id.
-        for sequence in range(before["durable"] + 1, self._marks["durable"] + 1):
+        for sequence in range(max(self._first, before["durable"] + 1), self._marks["durable"] + 1):
             self._ids.pop(sequence, None)
 
 
