@@ -77,6 +77,18 @@ class PythonClientTest(unittest.TestCase):
         self.assertEqual(stream.rejected_count, 0)
         self.assertEqual(self.engram.space(self.space).live, 4000)
 
+    def test_large_texts_go_in_frames_the_daemon_takes(self):
+        with Daemon(ENGRAMD, "server.max_message_bytes=65536", "limits.max_content_bytes=32KiB", "limits.max_dimension=16") as daemon, \
+                Client(daemon.address) as engram, engram.stream(self.space) as stream:
+            for i in range(100):
+                stream.observe([1.0, float(i)], content="x" * 2000)
+            with self.assertRaises(EngramError) as caught:
+                stream.observe([1.0, 2.0], content="x" * 65536)
+            self.assertEqual(caught.exception.code, "INVALID_ARGUMENT")
+            self.assertEqual(stream.observe([1.0, 0.0], content="last"), 101)
+            stream.flush()
+            self.assertEqual((stream.rejected_count, engram.space(self.space).live), (0, 101))
+
     def test_a_named_stream_goes_on_where_it_stopped(self):
         with self.engram.stream(self.space, stream_id="load") as stream:
             for i in range(10):

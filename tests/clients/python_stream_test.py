@@ -80,3 +80,22 @@ class PythonStreamTest(unittest.TestCase):
         stream = self.stream(daemon)
         daemon.tell(ack=ack((1 << 60) - 1))
         stream.flush(timeout=5)
+
+    def test_a_batch_fits_a_message_and_what_never_fits_uses_no_sequence(self):
+        most = 64 * 1024
+        daemon = ScriptedDaemon(take_all, max_message_bytes=most, max_batch_observations=4096)
+        stream = self.stream(daemon)
+        for i in range(100):
+            stream.observe([1.0], content="x" * (i * 100))
+        stream.observe([1.0], content="x" * (most - 200))
+        with self.assertRaises(EngramError) as caught:
+            stream.observe([1.0], content="x" * most)
+        self.assertEqual(caught.exception.code, "INVALID_ARGUMENT")
+        self.assertFalse(caught.exception.is_transient)
+        self.assertIn(f"at most {most}", caught.exception.message)
+        self.assertEqual(stream.observe([1.0]), 102)
+        stream.flush(timeout=20)
+        frames = [memory_service_pb2.ObserveStreamRequest(batch=batch) for batch in daemon.batches]
+        self.assertLessEqual(max(frame.ByteSize() for frame in frames), most)
+        self.assertLess(len(frames), 20, "as full as they may be")
+        self.assertEqual(sum(len(batch.observations) for batch in daemon.batches), 102)

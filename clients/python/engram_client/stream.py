@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import threading
 import time
-from typing import Any, Deque, Dict, Iterator, Mapping, Optional
+from typing import Any, Deque, Dict, Iterator, Mapping, Optional, Tuple
 
 import grpc
 
@@ -26,6 +26,9 @@ _LINGER = 0.005
 #: How long refusals that are under way may take to come back, in seconds; then the stream goes on without them.
 _SETTLE = 1.0
 _REMEMBERED_REJECTIONS = 1000
+#: What a message has around an observation at most, and around a batch with room for one that is counted differently.
+_AROUND_ONE = 64
+_AROUND_BATCH = 4096
 
 
 def choose(what: str, word: str, words: Mapping[str, int]) -> int:
@@ -78,7 +81,7 @@ class Stream:
 
         self._changed = threading.Condition()
         # What follows is read and written with _changed held.
-        self._entries: Dict[int, observation_pb2.Observation] = {}
+        self._entries: Dict[int, Tuple[observation_pb2.Observation, int]] = {}  # with their bytes
         self._ids: Dict[int, str] = {}
         self._first = 1  # the sequence of the first observation handed over here
         self._next = 1  # the sequence of the next observation
@@ -87,6 +90,7 @@ class Stream:
         self._marks = {"received": 0, "durable": 0, "indexed": 0}
         self._flush_through = 0
         self._oldest_unsent = 0.0
+        self._max_message_bytes = 0  # 0: the daemon has not said
         self._going_back = False
         self._settled = False
         self._go_on_at = 0.0
@@ -129,18 +133,27 @@ class Stream:
         confidence: Optional[float] = None,
         ttl: Optional[Duration] = None,
     ) -> int:
-        """Hands one observation over. Returns its sequence, which ``rejected`` names it by."""
+        """Hands one observation over. Returns its sequence, which ``rejected`` names it by.
+
+        One that no message can carry raises EngramError INVALID_ARGUMENT and gets no sequence.
+        """
         return self.put(Observation(embedding, id, content, tags or {}, observed_at, confidence, ttl))
 
     def put(self, observation: Observation) -> int:
         """As ``observe``, with an ``Observation``."""
         message = observation.to_message()
+        size = message.ByteSize()
         with self._changed:
             if self._ending:
                 raise ValueError("the stream has been closed")
+            if 0 < self._max_message_bytes < size + _AROUND_ONE:
+                raise EngramError(
+                    "INVALID_ARGUMENT",
+                    f"the observation has {size} bytes; the daemon takes messages of at most {self._max_message_bytes}",
+                )
             self._wait_until(lambda: self._next - 1 - self._marks[self._level] < self._max_in_flight, None, "")
             sequence = self._next
-            self._entries[sequence] = message
+            self._entries[sequence] = message, size
             self._ids[sequence] = message.id
             self._next += 1
             if self._next - self._cursor == 1:
@@ -247,6 +260,18 @@ class Stream:
             return 0
         return max(0.0, self._oldest_unsent + _LINGER - now)
 
+    def _end_of_batch(self) -> int:
+        """The sequence behind the next batch: full, at the end of what there is, or as large as a message may be."""
+        end = min(self._next, self._cursor + self._batch)
+        if not self._max_message_bytes:
+            return end
+        left = max(self._max_message_bytes - _AROUND_BATCH, _AROUND_BATCH)
+        for sequence in range(self._cursor, end):
+            left -= self._entries[sequence][1] + 8
+            if left < 0 and sequence > self._cursor:
+                return sequence
+        return end
+
     # --- The thread of gRPC that sends ---
 
     def _frames(self) -> Iterator[memory_service_pb2.ObserveStreamRequest]:
@@ -270,12 +295,12 @@ class Stream:
                 self._go_on(now)
                 pause = self._pause(now)
                 if pause == 0:
-                    first, end = self._cursor, min(self._next, self._cursor + self._batch)
+                    first, end = self._cursor, self._end_of_batch()
                     self._cursor, self._sent, self._oldest_unsent = end, end - 1, now
                     return memory_service_pb2.ObservationBatch(
                         first_sequence=first,
                         priority=self._priority,
-                        observations=[self._entries[sequence] for sequence in range(first, end)],
+                        observations=[self._entries[sequence][0] for sequence in range(first, end)],
                     )
                 if pause is None and self._ending:
                     return None
@@ -308,6 +333,7 @@ class Stream:
             self.dimension = started.limits.dimension
             if started.limits.max_batch_observations:
                 self._batch = min(self._batch, started.limits.max_batch_observations)
+            self._max_message_bytes = started.limits.max_message_bytes
             self._first = self._next = self._cursor = started.next_sequence
             self._sent = self._next - 1
             # Only received so far; how much of it is durable and indexed the first acknowledgement tells.
