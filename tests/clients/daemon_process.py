@@ -5,14 +5,18 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 
 
 class Daemon:
     """Use with `with`; `address` is where it answers."""
 
-    def __init__(self, program, *settings):
+    def __init__(self, program, *settings, configuration=""):
         self._storage = tempfile.TemporaryDirectory(prefix="engram-test-")
-        command = [program, "--set", "server.address=127.0.0.1:0", "--set", "metrics.address=127.0.0.1:0",
+        self._log = pathlib.Path(self._storage.name, "log")
+        self._configuration = pathlib.Path(self._storage.name, "engram.yaml")
+        self._configuration.write_text(configuration)
+        command = [program, "--config", str(self._configuration), "--set", "server.address=127.0.0.1:0", "--set", "metrics.address=127.0.0.1:0",
                    "--set", "storage.directory=" + self._storage.name + "/data"]
         for setting in settings:
             command += ["--set", setting]
@@ -20,7 +24,8 @@ class Daemon:
         self._start()
 
     def _start(self):
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=log, text=True)
         line = self._process.stdout.readline()
         ready = re.match(r"engramd ready grpc=(\S+)", line)
         if ready is None:
@@ -37,10 +42,22 @@ class Daemon:
             file.seek(at)
             file.write(bytes([text.encode()[0] ^ 1]))
 
-    def restart(self):
-        """On the same address and data, after `kill`."""
+    def reconfigure(self, configuration):
+        """Puts another configuration in force while the daemon runs."""
+        before = self._log.read_text().count("configuration reloaded")
+        self._configuration.write_text(configuration)
+        self._process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 20
+        while self._log.read_text().count("configuration reloaded") == before:
+            if time.monotonic() > deadline:
+                raise RuntimeError("the configuration is not in force:\n" + self._log.read_text())
+            time.sleep(0.01)
+
+    def restart(self, *settings):
+        """On the same address and data, after `kill`; with more settings."""
         self._process.stdout.close()
-        self._command += ["--set", "server.address=" + self.address]
+        for setting in ("server.address=" + self.address, *settings):
+            self._command += ["--set", setting]
         self._start()
 
     def __enter__(self):

@@ -89,6 +89,16 @@ class PythonClientTest(unittest.TestCase):
             stream.flush()
             self.assertEqual((stream.rejected_count, engram.space(self.space).live), (0, 101))
 
+    def test_a_lower_limit_on_batches_makes_them_smaller(self):
+        with Daemon(ENGRAMD) as daemon, Client(daemon.address) as engram, engram.stream(self.space) as stream:
+            stream.observe([1.0, 0.0])
+            stream.flush()
+            daemon.reconfigure("limits:\n  max_batch_observations: 10\n")
+            for i in range(1000):
+                stream.observe([1.0, float(i)])
+            stream.flush(timeout=30)
+            self.assertEqual((stream.rejected_count, engram.space(self.space).live), (0, 1001))
+
     def test_a_named_stream_goes_on_where_it_stopped(self):
         with self.engram.stream(self.space, stream_id="load") as stream:
             for i in range(10):

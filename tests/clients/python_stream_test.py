@@ -99,3 +99,44 @@ class PythonStreamTest(unittest.TestCase):
         self.assertLessEqual(max(frame.ByteSize() for frame in frames), most)
         self.assertLess(len(frames), 20, "as full as they may be")
         self.assertEqual(sum(len(batch.observations) for batch in daemon.batches), 102)
+
+    def test_batches_are_halved_once_a_refusal_and_not_for_a_gap(self):
+        expected = 1
+
+        def answer(batch):
+            nonlocal expected
+            first, count = batch.first_sequence, len(batch.observations)
+            told = ack(expected - 1)
+            if count > 50 or first > expected:
+                told.rejected.add(sequence=first, count=count, code=11, message="too many, or a gap")
+            else:
+                expected = max(expected, first + count)
+                told = ack(expected - 1)
+            return [told]
+
+        daemon = ScriptedDaemon(answer)
+        stream = self.stream(daemon)
+        for _ in range(1000):
+            stream.observe([1.0])
+        stream.flush(timeout=20)
+        self.assertEqual(expected, 1001)
+        # 256, 128 and 64 are too many; whatever is sent behind them is refused with them and halves nothing more.
+        self.assertEqual(max(len(batch.observations) for batch in daemon.batches[-10:]), 32)
+        # A gap: goes back and leaves the size as it is.
+        lost = []
+
+        def lose_one(batch):
+            if not lost:
+                lost.append(batch)
+                told = ack(batch.first_sequence - 2)
+                told.rejected.add(sequence=batch.first_sequence, count=len(batch.observations), code=11, message="a gap")
+                return [told]
+            return take_all(batch)
+
+        gap = ScriptedDaemon(lose_one, next_sequence=2)
+        stream = self.stream(gap, batch=8)
+        for _ in range(64):
+            stream.observe([1.0])
+        stream.flush(timeout=20)
+        self.assertTrue(lost)
+        self.assertEqual(max(len(batch.observations) for batch in gap.batches[1:]), 8)

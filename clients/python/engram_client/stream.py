@@ -20,6 +20,7 @@ ACK_LEVELS = {
 }
 PRIORITIES = {"normal": observation_pb2.PRIORITY_NORMAL, "high": observation_pb2.PRIORITY_HIGH}
 
+_OUT_OF_RANGE = grpc.StatusCode.OUT_OF_RANGE.value[0]
 _TRANSIENT = ("RESOURCE_EXHAUSTED", "OUT_OF_RANGE", "UNAVAILABLE")
 #: A batch that is not full waits so long for more, in seconds.
 _LINGER = 0.005
@@ -45,7 +46,8 @@ class Stream:
     ``flush`` waits until all of them have reached the ack level. Leaving the ``with`` block flushes and ends the stream;
     leaving it by an exception gives up what is under way.
 
-    What the daemon refuses for now, for want of room, is sent again by itself. What it refuses for good is counted in
+    What the daemon refuses for now, for want of room, is sent again by itself, and in smaller batches where
+    ``limits.max_batch_observations`` has been lowered. What it refuses for good is counted in
     ``rejected_count``, and the first thousand are in ``rejected``.
 
     With a ``stream_id`` the daemon remembers how far the stream got: open it again with ``resume=True`` and go on with the
@@ -348,6 +350,10 @@ class Stream:
 
     def _take_ack(self, ack: memory_service_pb2.Ack) -> None:
         now = time.monotonic()
+        for run in ack.rejected:
+            # Begins where the daemon goes on, so it is no gap: limits.max_batch_observations is lower than it was.
+            if run.code == _OUT_OF_RANGE and run.sequence <= ack.received_through + 1:
+                self._batch = max(1, min(self._batch, run.count) // 2)
         for one in rejections(ack.rejected, lambda sequence: self._ids.get(sequence, "")):
             if one.code not in _TRANSIENT:
                 self.rejected_count += 1
