@@ -202,7 +202,8 @@ class ObserveRun {
           input_.pop_front();
         }
         const bool more_may_come = !input_ended_ && window_->HasRoom() && (patient_ || !lingered_);
-        const bool linger = more_may_come && window_->unsent() > 0 && window_->unsent() < batch_size;
+        const bool linger = more_may_come && window_->unsent() > 0 &&
+                            window_->unsent() < std::min<uint64_t>(batch_size, window_->most_in_batch());
         if (!linger && window_->TakeBatch(batch_size, batch_bytes, request.mutable_batch())) {
           lingered_ = false;
           changed_.NotifyAll();

@@ -10,10 +10,11 @@ namespace {
 
 // How long refusals that are under way may take; then the window goes on without them.
 constexpr int64_t kSettleMicros = 1'000'000;
+constexpr int32_t kOutOfRange = static_cast<int32_t>(absl::StatusCode::kOutOfRange);
 
 bool IsTransient(int32_t code) {
   return code == static_cast<int32_t>(absl::StatusCode::kResourceExhausted) ||
-         code == static_cast<int32_t>(absl::StatusCode::kOutOfRange) ||
+         code == kOutOfRange ||
          code == static_cast<int32_t>(absl::StatusCode::kUnavailable);
 }
 
@@ -43,6 +44,7 @@ bool SendWindow::TakeBatch(size_t most, size_t bytes, v1::ObservationBatch* batc
   batch->clear_observations();
   batch->set_first_sequence(cursor_);
   size_t used = 0;
+  most = std::min<uint64_t>(most, most_in_batch_);
   for (size_t taken = 0; taken < most && cursor_ < end_; ++taken) {
     const Entry& entry = entries_[cursor_ - base_];
     used += entry.bytes + 8;
@@ -65,7 +67,11 @@ std::vector<SendWindow::Refused> SendWindow::OnAck(const v1::Ack& ack, int64_t n
     if (IsTransient(rejection.code())) {
       any_transient = true;
       // Refused for following another one, which has the reason.
-      const bool follower = rejection.code() == static_cast<int32_t>(absl::StatusCode::kOutOfRange);
+      const bool follower = rejection.code() == kOutOfRange;
+      // Begins where the daemon goes on, so it is no gap: limits.max_batch_observations is lower than it was.
+      if (follower && first <= ack.received_through() + 1) {
+        most_in_batch_ = std::max<uint64_t>(1, std::min<uint64_t>(most_in_batch_, rejection.count()) / 2);
+      }
       if (!follower || transient_reason_.empty()) transient_reason_ = rejection.message();
       if (!going_back_) {
         going_back_ = true;

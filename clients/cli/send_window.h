@@ -32,6 +32,8 @@ class SendWindow {
   // Copies the next observations to send into `batch`: at most `most`, and at most `bytes` of them, but at least one.
   // False when there is nothing to send, or not yet.
   bool TakeBatch(size_t most, size_t bytes, v1::ObservationBatch* batch);
+  // What fits a batch by what the daemon has refused; TakeBatch keeps to it.
+  uint64_t most_in_batch() const { return most_in_batch_; }
   // Observations added and not sent since the stream last went back.
   uint64_t unsent() const { return end_ - cursor_; }
 
@@ -86,6 +88,7 @@ class SendWindow {
   uint64_t received_;
   uint64_t durable_;
   uint64_t indexed_;
+  uint64_t most_in_batch_ = UINT64_MAX;
   bool going_back_ = false;
   bool settled_ = false;
   int64_t go_on_at_us_ = 0;

@@ -148,6 +148,34 @@ TEST(SendWindow, GoesBackAfterATransientRefusalOnceAllHasComeBack) {
   EXPECT_EQ(window.resent(), 5u);
 }
 
+TEST(SendWindow, HalvesBatchesThatAreTooLargeAndNotForAGap) {
+  SendWindow window(1, v1::ACK_LEVEL_DURABLE, 100);
+  for (uint64_t i = 1; i <= 16; ++i) window.Add(i, Named(i));
+  v1::ObservationBatch batch;
+  ASSERT_TRUE(window.TakeBatch(8, 1000, &batch));
+  ASSERT_TRUE(window.TakeBatch(8, 1000, &batch));
+  v1::Ack gap = AckThrough(0);
+  Reject(&gap, 1, 8, kResourceExhausted);
+  Reject(&gap, 9, 8, kOutOfRange);
+  window.OnAck(gap, 0);
+  ASSERT_TRUE(window.GoOn(0));
+  ASSERT_TRUE(window.TakeBatch(8, 1000, &batch));
+  EXPECT_EQ(batch.observations_size(), 8);
+  ASSERT_TRUE(window.TakeBatch(8, 1000, &batch));
+  v1::Ack large = AckThrough(0);
+  Reject(&large, 1, 8, kOutOfRange);
+  Reject(&large, 9, 8, kOutOfRange);
+  for (const int half : {4, 2, 1, 1}) {
+    window.OnAck(large, 0);
+    ASSERT_TRUE(window.GoOn(0));
+    ASSERT_TRUE(window.TakeBatch(8, 1000, &batch));
+    EXPECT_EQ(batch.first_sequence(), 1u);
+    EXPECT_EQ(batch.observations_size(), half);
+    large.clear_rejected();
+    Reject(&large, 1, static_cast<uint32_t>(half), kOutOfRange);
+  }
+}
+
 TEST(SendWindow, DoesNotWaitForEverForRefusalsThatNeverCome) {
   SendWindow window(1, v1::ACK_LEVEL_DURABLE, 100);
   for (uint64_t i = 1; i <= 4; ++i) window.Add(i, Named(i));
