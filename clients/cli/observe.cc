@@ -148,22 +148,20 @@ class ObserveRun {
     Record record;
     while (interrupt_.count() == 0 && source_->Next(&record)) {
       share_ = source_->Share();
-      if (record.fault.empty() && limits_.max_message_bytes() > 0 &&
-          record.observation.ByteSizeLong() + 64 > limits_.max_message_bytes()) {
-        record.fault = fmt::format("the observation has {} bytes; the daemon takes messages of at most {}",
-                                   record.observation.ByteSizeLong(), limits_.max_message_bytes());
-      }
+      StandInWhereTooLarge(limits_.max_message_bytes(), &record);
+      const bool has_sequence = record.fault.empty() || record.stands_in;
       MutexLock lock(mu_);
-      if (!record.fault.empty()) {
+      if (has_sequence && to_skip > 0) {
+        --to_skip;
+        ++summary_.skipped;
+        continue;
+      }
+      if (!has_sequence || (record.stands_in && options_.strict)) {
+        bad_input_ = true;
         Refuse(record.line, record.observation.id(), record.fault);
         if (!options_.strict) continue;
         input_fault_ = absl::InvalidArgumentError(fmt::format("stopped at line {}: --strict", record.line));
         break;
-      }
-      if (to_skip > 0) {
-        --to_skip;
-        ++summary_.skipped;
-        continue;
       }
       while (input_.size() >= most_waiting && !ended_) changed_.Wait(mu_);
       if (ended_) break;
@@ -172,6 +170,11 @@ class ObserveRun {
     }
     MutexLock lock(mu_);
     if (interrupt_.count() == 0 && input_fault_.ok()) input_fault_ = source_->status();
+    if (interrupt_.count() == 0 && input_fault_.ok() && to_skip > 0 && !ended_) {
+      input_fault_ = absl::InvalidArgumentError(
+          fmt::format("the input ended within what was taken before: {} good lines, and sequence {} is next. --resume wants "
+                      "all of the input, from its first line, not only the rest", summary_.skipped, first_sequence_));
+    }
     input_ended_ = true;
     changed_.NotifyAll();
   }
@@ -198,7 +201,8 @@ class ObserveRun {
       if (!stopping) {
         window_->GoOn(SteadyMicros());
         while (!input_.empty() && window_->HasRoom()) {
-          window_->Add(input_.front().line, std::move(input_.front().observation));
+          Record& next = input_.front();
+          window_->Add(next.line, std::move(next.observation), std::move(next.fault));
           input_.pop_front();
         }
         const bool more_may_come = !input_ended_ && window_->HasRoom() && (patient_ || !lingered_);
@@ -236,6 +240,7 @@ class ObserveRun {
       if (response_.has_ack()) {
         for (const SendWindow::Refused& one : window_->OnAck(response_.ack(), SteadyMicros())) {
           ++refused_by_daemon_;
+          bad_input_ |= one.of_input;
           Refuse(one.line, one.id, one.reason);
         }
         if (window_->going_back()) TellWhyWaiting(window_->transient_reason());
@@ -326,7 +331,7 @@ class ObserveRun {
       session_.Print(TextOf(summary_));
     }
     // Malformed lines are the input's fault, whatever the daemon said of the others.
-    ExitCode code = summary_.refused > refused_by_daemon_ ? kBadData : summary_.refused > 0 ? kPartial : kOk;
+    ExitCode code = bad_input_ ? kBadData : summary_.refused > 0 ? kPartial : kOk;
     if (!input_fault_.ok()) code = session_.FailInput(input_fault_);
     const bool failed = !status.ok() && !(gave_up_ && status.code() == absl::StatusCode::kCancelled);
     if (gave_up_) {
@@ -372,7 +377,9 @@ class ObserveRun {
   std::deque<Record> input_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<SendWindow> window_ ABSL_GUARDED_BY(mu_);
   v1::Pressure pressure_ ABSL_GUARDED_BY(mu_);
+  // Sequences that were used up and are not stored.
   uint64_t refused_by_daemon_ ABSL_GUARDED_BY(mu_) = 0;
+  bool bad_input_ ABSL_GUARDED_BY(mu_) = false;
   SteadyClock::time_point started_at_ ABSL_GUARDED_BY(mu_);
   ObserveSummary summary_ ABSL_GUARDED_BY(mu_);
 };

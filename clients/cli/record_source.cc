@@ -21,6 +21,10 @@ namespace {
 
 constexpr size_t kReadSize = 256 * 1024;
 constexpr size_t kMaxLine = 64 * 1024 * 1024;
+// What a message has around one observation, at most.
+constexpr uint64_t kAroundOne = 64;
+// Longer ones are refused by every daemon.
+constexpr size_t kLongestId = 1024;
 
 int64_t NowMicros() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -104,6 +108,16 @@ class MatrixRows final : public RecordSource {
 };
 
 }  // namespace
+
+void StandInWhereTooLarge(uint64_t most, Record* record) {
+  const uint64_t bytes = record->observation.ByteSizeLong();
+  record->stands_in = record->fault.empty() && most > 0 && bytes + kAroundOne > most;
+  if (!record->stands_in) return;
+  record->fault = fmt::format("the observation has {} bytes; the daemon takes messages of at most {}", bytes, most);
+  v1::Observation stand_in;
+  if (record->observation.id().size() <= kLongestId) stand_in.set_id(record->observation.id());
+  record->observation = std::move(stand_in);
+}
 
 LineReader::LineReader(int fd, std::string name, int wake_fd) : fd_(fd), name_(std::move(name)), wake_fd_(wake_fd) {
   struct stat info = {};

@@ -58,7 +58,13 @@ struct Record {
   v1::Observation observation;
   // Why it cannot be sent; empty when it can.
   std::string fault;
+  // In the place of one that no message can carry, which `fault` says.
+  bool stands_in = false;
 };
+
+// Where a message of `most` bytes (0: any) cannot carry the observation, puts one in its place that the daemon refuses for
+// good: the line uses its sequence up, so the numbers of a stream are the input's alone and not a setting's.
+void StandInWhereTooLarge(uint64_t most, Record* record);
 
 // One thread reads.
 class RecordSource {

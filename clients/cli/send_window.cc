@@ -32,10 +32,10 @@ SendWindow::SendWindow(uint64_t next_sequence, v1::AckLevel level, uint64_t capa
       durable_(next_sequence - 1),
       indexed_(next_sequence - 1) {}
 
-void SendWindow::Add(uint64_t line, v1::Observation observation) {
+void SendWindow::Add(uint64_t line, v1::Observation observation, std::string fault) {
   const uint64_t bytes = observation.ByteSizeLong();
   bytes_ += bytes;
-  entries_.push_back({line, bytes, std::move(observation)});
+  entries_.push_back({line, bytes, std::move(observation), std::move(fault)});
   ++end_;
 }
 
@@ -87,8 +87,11 @@ std::vector<SendWindow::Refused> SendWindow::OnAck(const v1::Ack& ack, int64_t n
       Refused& one = refused.emplace_back();
       one.reason = rejection.message();
       if (sequence < base_ || sequence >= end_) continue;
-      one.line = entries_[sequence - base_].line;
-      one.id = entries_[sequence - base_].observation.id();
+      const Entry& entry = entries_[sequence - base_];
+      one.line = entry.line;
+      one.id = entry.observation.id();
+      one.of_input = !entry.fault.empty();
+      if (one.of_input) one.reason = entry.fault;
     }
   }
   received_ = std::clamp(ack.received_through(), received_, std::max(received_, end_ - 1));

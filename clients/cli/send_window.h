@@ -18,6 +18,8 @@ class SendWindow {
     uint64_t line = 0;
     std::string id;
     std::string reason;
+    // As `fault` of Add.
+    bool of_input = false;
   };
 
   // `next_sequence` from StreamStarted. At most `capacity` observations wait for their ack, and fewer where they are
@@ -26,8 +28,9 @@ class SendWindow {
 
   // Room for one more observation.
   bool HasRoom() const { return end_ - 1 - acknowledged() < capacity_ && bytes_ < kMaxBytes; }
-  // Gives the observation the next sequence. `line` is what a refusal is reported with.
-  void Add(uint64_t line, v1::Observation observation);
+  // Gives the observation the next sequence. `line` is what a refusal is reported with, and `fault`, where there is one,
+  // what it is reported for.
+  void Add(uint64_t line, v1::Observation observation, std::string fault = {});
 
   // Copies the next observations to send into `batch`: at most `most`, and at most `bytes` of them, but at least one.
   // False when there is nothing to send, or not yet.
@@ -69,6 +72,7 @@ class SendWindow {
     uint64_t line = 0;
     uint64_t bytes = 0;
     v1::Observation observation;
+    std::string fault;
   };
 
   void Release();

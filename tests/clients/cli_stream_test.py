@@ -20,8 +20,8 @@ def notes(first, end):
 
 
 class CliStreamTest(unittest.TestCase):
-    def daemon(self, *settings):
-        daemon = Daemon(ENGRAMD, *settings)
+    def daemon(self, *settings, **configuration):
+        daemon = Daemon(ENGRAMD, *settings, **configuration)
         self.addCleanup(daemon.close)
         return daemon
 
@@ -49,6 +49,45 @@ class CliStreamTest(unittest.TestCase):
         self.assertRegex(shown, r"^3,000 accepted, 0 refused ")
         self.assertEqual(len(told.splitlines()), 1, told)
         self.assertIn("waiting to send again: batch has ", told)
+
+    # --- Resuming ---
+
+    def resume(self, daemon, stdin, code=0):
+        """The summary, and what was told on standard error."""
+        done = self.engram(daemon, "observe", "notes", "--stream-id", "load", "--resume", "--output", "json", stdin=stdin,
+                           code=code)
+        return json.loads(done.stdout), done.stderr
+
+    def test_sequences_are_the_inputs_whatever_a_message_may_hold(self):
+        small, large = "server:\n  max_message_bytes: 64KiB\n", ""
+        big = lines({"id": "big", "embedding": [1, 1], "content": "x" * 70000})
+        text = notes(0, 1) + big + notes(1, 3)
+        for before, after in ((small, large), (large, small)):
+            daemon = self.daemon("limits.max_content_bytes=32KiB", "limits.max_dimension=16", configuration=before)
+            summary, told = self.resume(daemon, text, code=65 if before == small else 1)
+            self.assertEqual((summary["accepted"], summary["refused"], summary["next_sequence"]), (3, 1, 5))
+            self.assertIn('line 2 ("big"): ' + ("the observation has 70" if before == small else "content has 70000"), told)
+            daemon.kill()
+            daemon.restart(after)
+            summary, told = self.resume(daemon, text + notes(3, 5))
+            self.assertEqual((summary["skipped"], summary["accepted"], summary["next_sequence"]), (4, 2, 7))
+            self.engram(daemon, "get", "notes", *(f"n{i}" for i in range(5)))
+
+    def test_a_line_too_large_stops_a_strict_run(self):
+        daemon = self.daemon("server.max_message_bytes=64KiB", "limits.max_content_bytes=32KiB", "limits.max_dimension=16")
+        text = notes(0, 1) + lines({"id": "big", "embedding": [1, 1], "content": "x" * 70000}) + notes(1, 2)
+        done = self.engram(daemon, "observe", "notes", "--strict", stdin=text, code=65)
+        self.assertIn("stopped at line 2: --strict", done.stderr)
+        self.assertRegex(done.stdout, "^1 accepted, 1 refused .* next sequence 2\n")
+
+    def test_the_rest_of_an_input_alone_is_not_resumed_in_silence(self):
+        daemon = self.daemon()
+        self.resume(daemon, notes(0, 10))
+        summary, told = self.resume(daemon, notes(10, 15), code=65)
+        self.assertEqual((summary["skipped"], summary["accepted"]), (5, 0))
+        self.assertIn("the input ended within what was taken before: 5 good lines, and sequence 11 is next", told)
+        self.assertEqual(self.resume(daemon, notes(0, 15))[0]["accepted"], 5)
+        self.assertEqual(self.resume(daemon, notes(0, 15))[0]["skipped"], 15)
 
 
 if __name__ == "__main__":

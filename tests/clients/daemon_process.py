@@ -53,11 +53,11 @@ class Daemon:
                 raise RuntimeError("the configuration is not in force:\n" + self._log.read_text())
             time.sleep(0.01)
 
-    def restart(self, *settings):
-        """On the same address and data, after `kill`; with more settings."""
+    def restart(self, configuration=""):
+        """On the same address and data, after `kill`."""
+        self._configuration.write_text(configuration)
         self._process.stdout.close()
-        for setting in ("server.address=" + self.address, *settings):
-            self._command += ["--set", setting]
+        self._command += ["--set", "server.address=" + self.address]
         self._start()
 
     def __enter__(self):

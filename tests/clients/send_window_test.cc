@@ -125,6 +125,19 @@ TEST(SendWindow, ReportsALastingRefusalWithItsLineAndGoesOn) {
   EXPECT_TRUE(window.AllReceived());
 }
 
+TEST(SendWindow, ReportsTheRefusalOfAStandInForItsFault) {
+  SendWindow window(1, v1::ACK_LEVEL_DURABLE, 100);
+  window.Add(7, Named(1), "too large");
+  v1::ObservationBatch batch;
+  ASSERT_TRUE(window.TakeBatch(10, 1000, &batch));
+  v1::Ack ack = AckThrough(1);
+  Reject(&ack, 1, 1, kInvalidArgument);
+  const auto refused = window.OnAck(ack, 0);
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].reason, "too large");
+  EXPECT_TRUE(refused[0].of_input);
+}
+
 TEST(SendWindow, GoesBackAfterATransientRefusalOnceAllHasComeBack) {
   SendWindow window(1, v1::ACK_LEVEL_DURABLE, 100);
   for (uint64_t i = 1; i <= 9; ++i) window.Add(i, Named(i));
