@@ -143,6 +143,10 @@ std::string ToJson(const ObserveSummary& summary) {
   for (const ObserveSummary::Refused& refused : summary.examples) {
     examples.push_back({{"line", refused.line}, {"id", refused.id}, {"reason", refused.reason}});
   }
+  ordered_json earlier = ordered_json::array();
+  for (const ObserveSummary::RefusedEarlier& refused : summary.earlier_examples) {
+    earlier.push_back({{"sequence", refused.sequence}, {"reason", refused.reason}});
+  }
   return Line({{"space", summary.space},
                {"stream_id", summary.stream_id},
                {"accepted", summary.accepted},
@@ -154,7 +158,9 @@ std::string ToJson(const ObserveSummary& summary) {
                {"next_sequence", summary.next_sequence},
                {"durability", summary.durability},
                {"interrupted", summary.interrupted},
-               {"refusals", examples}});
+               {"refusals", examples},
+               {"refused_earlier", summary.refused_earlier},
+               {"refusals_earlier", earlier}});
 }
 
 std::string ToJson(const v1::RecallResponse& response, uint64_t row, const std::string& id) {

@@ -27,7 +27,6 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr size_t kRefusalsShown = 20;
 // A batch that is not full waits so long for more input.
 constexpr auto kLinger = std::chrono::milliseconds(5);
 constexpr auto kTick = std::chrono::milliseconds(100);
@@ -180,10 +179,11 @@ class ObserveRun {
   }
 
   void Refuse(uint64_t line, const std::string& id, const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    if (++summary_.refused > kRefusalsShown) return;
-    summary_.examples.push_back({line, id, reason});
-    const std::string named = id.empty() ? "" : fmt::format(" (\"{}\")", id);
-    progress_.Above(Printable(fmt::format("line {}{}: {}", line, named, reason)) + "\n");
+    Tell(Count(ObserveSummary::Refused{line, id, reason}, &summary_));
+  }
+
+  void Tell(const std::string& line) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (!line.empty()) progress_.Above(Printable(line) + "\n");
   }
 
   // --- Towards the daemon ---
@@ -239,6 +239,10 @@ class ObserveRun {
       MutexLock lock(mu_);
       if (response_.has_ack()) {
         for (const SendWindow::Refused& one : window_->OnAck(response_.ack(), SteadyMicros())) {
+          if (one.sequence < first_sequence_) {
+            Tell(Count(ObserveSummary::RefusedEarlier{one.sequence, one.reason}, &summary_));
+            continue;
+          }
           ++refused_by_daemon_;
           bad_input_ |= one.of_input;
           Refuse(one.line, one.id, one.reason);
@@ -259,7 +263,7 @@ class ObserveRun {
   // A wait that nobody explains looks like a program that hangs, and most of all in a log.
   void TellWhyWaiting(const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (!reasons_told_.insert(KindOf(reason)).second) return;
-    progress_.Above(Printable(fmt::format("engram: waiting to send again: {}", reason)) + "\n");
+    Tell(fmt::format("engram: waiting to send again: {}", reason));
   }
 
   // --- Beside them ---
@@ -323,8 +327,7 @@ class ObserveRun {
     summary_.resent = window_->resent();
     summary_.next_sequence = window_->received() + 1;
     summary_.seconds = std::chrono::duration<double>(SteadyClock::now() - started_at_).count();
-    if (summary_.refused > kRefusalsShown)
-      session_.Warn(fmt::format("{} more refused", Grouped(summary_.refused - kRefusalsShown)));
+    for (const std::string& line : NotShown(summary_)) session_.Warn(line);
     if (session_.global().json) {
       session_.Print(ToJson(summary_) + "\n");
     } else {

@@ -85,6 +85,7 @@ std::vector<SendWindow::Refused> SendWindow::OnAck(const v1::Ack& ack, int64_t n
     }
     for (uint64_t sequence = first; sequence <= last; ++sequence) {
       Refused& one = refused.emplace_back();
+      one.sequence = sequence;
       one.reason = rejection.message();
       if (sequence < base_ || sequence >= end_) continue;
       const Entry& entry = entries_[sequence - base_];

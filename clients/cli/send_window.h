@@ -15,6 +15,8 @@ namespace engram {
 class SendWindow {
  public:
   struct Refused {
+    uint64_t sequence = 0;
+    // 0 when it is not known any more, or an earlier run's.
     uint64_t line = 0;
     std::string id;
     std::string reason;

@@ -80,6 +80,22 @@ class CliStreamTest(unittest.TestCase):
         self.assertIn("stopped at line 2: --strict", done.stderr)
         self.assertRegex(done.stdout, "^1 accepted, 1 refused .* next sequence 2\n")
 
+    def test_refusals_of_an_earlier_run_are_told_apart(self):
+        daemon = self.daemon()
+        wrong = [{"id": f"w{i}", "embedding": [1, 2, 3]} for i in range(22)]
+        first, second = notes(0, 1) + lines(*wrong), notes(1, 3)
+        self.assertEqual(self.resume(daemon, first, code=1)[0]["refused"], 22)
+        summary, told = self.resume(daemon, first + second)
+        self.assertEqual((summary["accepted"], summary["refused"], summary["refusals"]), (2, 0, []))
+        self.assertEqual((summary["refused_earlier"], len(summary["refusals_earlier"])), (22, 20))
+        self.assertEqual(summary["refusals_earlier"][0]["sequence"], 2)
+        self.assertRegex(told, r"(?m)^sequence 2, in an earlier run: .*3.*2")
+        self.assertIn("2 more refused in an earlier run", told)
+        self.assertNotIn("line 0", told)
+        done = self.engram(daemon, "observe", "notes", "--stream-id", "load", "--resume", stdin=first + second + lines(wrong[0]),
+                           code=1)
+        self.assertRegex(done.stdout, "^0 accepted, 1 refused in .*\n25 skipped: taken before\n22 refused in an earlier run\n$")
+
     def test_the_rest_of_an_input_alone_is_not_resumed_in_silence(self):
         daemon = self.daemon()
         self.resume(daemon, notes(0, 10))

@@ -119,6 +119,7 @@ TEST(SendWindow, ReportsALastingRefusalWithItsLineAndGoesOn) {
   Reject(&ack, 12, 1, kInvalidArgument);
   const auto refused = window.OnAck(ack, 0);
   ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].sequence, 12u);
   EXPECT_EQ(refused[0].line, 101u);
   EXPECT_EQ(refused[0].id, "1");
   EXPECT_FALSE(window.going_back());
