@@ -84,6 +84,7 @@ class GrpcConnection final : public Connection {
     return Call<v1::RecallResponse>(*memory_, &v1::MemoryService::Stub::Recall, request);
   }
   absl::Status FollowRecall(const v1::RecallStreamRequest& request, const Interrupt& interrupt,
+                            const std::function<bool()>& over,
                             const std::function<void(const v1::RecallStreamResponse&)>& each) override {
     grpc::ClientContext context;
     AwaitDaemon();
@@ -91,13 +92,14 @@ class GrpcConnection final : public Connection {
     // Read does not hear of an interruption: somebody else does.
     std::jthread watches([&](const std::stop_token& stop) {
       while (!stop.stop_requested()) {
-        if (interrupt.WaitFor(kInterruptMicros)) return context.TryCancel();
+        if (interrupt.WaitFor(kInterruptMicros) || over()) return context.TryCancel();
       }
     });
     v1::RecallStreamResponse response;
-    while (reader->Read(&response)) each(response);
+    while (!over() && reader->Read(&response)) each(response);
+    if (over()) context.TryCancel();
     const grpc::Status status = reader->Finish();
-    if (interrupt.count() != 0) return absl::OkStatus();
+    if (interrupt.count() != 0 || over()) return absl::OkStatus();
     return status.ok() ? absl::UnavailableError("the daemon ended the recall") : Explain(status);
   }
   absl::StatusOr<v1::GetObservationsResponse> GetObservations(const v1::GetObservationsRequest& request) override {

@@ -44,8 +44,10 @@ class Connection {
   virtual ~Connection() = default;
 
   virtual absl::StatusOr<v1::RecallResponse> Recall(const v1::RecallRequest& request) = 0;
-  // Gives each response to `each` as it comes. Without a deadline; OK once `interrupt` has been, and not otherwise.
+  // Gives each response to `each` as it comes. Without a deadline; OK once `interrupt` has been or `over`, asked now and
+  // then by another thread, is true, and not otherwise.
   virtual absl::Status FollowRecall(const v1::RecallStreamRequest& request, const Interrupt& interrupt,
+                                    const std::function<bool()>& over,
                                     const std::function<void(const v1::RecallStreamResponse&)>& each) = 0;
   virtual absl::StatusOr<v1::GetObservationsResponse> GetObservations(const v1::GetObservationsRequest& request) = 0;
   virtual absl::StatusOr<v1::ForgetResponse> Forget(const v1::ForgetRequest& request) = 0;

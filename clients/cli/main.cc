@@ -1,8 +1,6 @@
 // engram: the command line of Engram. Parses, connects, runs one command, exits with a code of exit_codes.h.
 #include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -59,8 +57,7 @@ bool OutputArrived() {
   const bool flushed = std::fflush(stdout) == 0;
   if (flushed && std::ferror(stdout) == 0) return true;
   // The stream remembers that a write failed but not why; a pipe without a reader still shows.
-  pollfd out = {STDOUT_FILENO, 0, 0};
-  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+  return ReaderGone();
 }
 
 }  // namespace

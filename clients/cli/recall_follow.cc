@@ -1,6 +1,8 @@
 // engram recall --follow: the hits there are, and then each new one as it comes.
 #include <fmt/format.h>
 
+#include <atomic>
+
 #include "clients/cli/interrupt.h"
 #include "clients/cli/json_output.h"
 #include "clients/cli/session.h"
@@ -39,17 +41,22 @@ ExitCode FollowRecall(Session& session, const RecallOptions& options, const v1::
   *request.mutable_recall() = recall;
   if (!recall.id().empty()) RecallByItsVector(session, *request.mutable_recall());
   request.set_follow(true);
+  std::atomic<bool> lost{false};
+  // A pipe without a reader shows before the next hit, which may be long in coming.
+  const auto over = [&] { return lost || ReaderGone(); };
   while (interrupt.count() == 0) {
     uint64_t unreadable = 0;
-    const absl::Status ended = session.daemon().FollowRecall(request, interrupt, [&](const v1::RecallStreamResponse& part) {
+    const absl::Status ended = session.daemon().FollowRecall(request, interrupt, over, [&](const v1::RecallStreamResponse& part) {
       for (const v1::Hit& hit : part.hits()) {
-        session.Print((session.global().json ? ToJson(hit) : LineOf(hit, options)) + "\n");
+        if (!session.Print((session.global().json ? ToJson(hit) : LineOf(hit, options)) + "\n")) lost = true;
+        if (lost) return;
       }
       if (part.has_point()) *request.mutable_after() = part.point();
       unreadable += part.unreadable();
     });
     if (unreadable != 0) session.Warn(fmt::format("{} hits are damaged in the journal and left out", unreadable));
     if (interrupt.count() != 0) break;
+    if (over()) return kOk;
     // Before the first point the snapshot would come again.
     if (!absl::IsUnavailable(ended) || !request.has_after()) return session.FailIn(options.space, ended, dimension);
     interrupt.WaitFor(kRetryMicros);

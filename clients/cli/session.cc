@@ -1,6 +1,7 @@
 #include "clients/cli/session.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,9 +23,9 @@ Session::Session(const GlobalOptions& global, std::unique_ptr<Connection> daemon
       out_(Terminal::Of(STDOUT_FILENO, global.no_color)),
       err_(Terminal::Of(STDERR_FILENO, global.no_color)) {}
 
-void Session::Print(const std::string& text) const {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+bool Session::Print(const std::string& text) const {
+  const bool whole = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  return std::fflush(stdout) == 0 && whole;
 }
 
 void Session::Warn(const std::string& text) const {
@@ -79,6 +80,11 @@ bool Session::Confirm(const std::string& question) const {
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+bool ReaderGone() {
+  pollfd out = {STDOUT_FILENO, 0, 0};
+  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
 absl::StatusOr<std::string> ReadWhole(const std::string& path) {

@@ -26,8 +26,9 @@ class Session {
   const Terminal& out() const { return out_; }
   const Terminal& err() const { return err_; }
 
-  // To standard output, at once. Output that nobody reads any more is dropped.
-  void Print(const std::string& text) const;
+  // To standard output, at once. False when it did not arrive: commands that never end by themselves end then, with 0, and
+  // `main` tells a reader that went away from a failure.
+  bool Print(const std::string& text) const;
   // One line to standard error, made printable, with "engram: " before it. Any thread.
   void Warn(const std::string& text) const;
   // Warns of an error and returns its exit code.
@@ -48,6 +49,9 @@ class Session {
   const Terminal out_;
   const Terminal err_;
 };
+
+// Whether standard output is a pipe that nobody reads any more. Any thread.
+bool ReaderGone();
 
 // Everything a file has until its end; "-" is standard input. NOT_FOUND: cannot be opened.
 absl::StatusOr<std::string> ReadWhole(const std::string& path);

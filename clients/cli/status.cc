@@ -179,17 +179,18 @@ ExitCode RunStatus(Session& session, const StatusOptions& options) {
       leave();
       return session.Fail(look.status());
     }
+    bool arrived = false;
     if (session.global().json) {
-      session.Print(ToJson(look->status) + "\n");
+      arrived = session.Print(ToJson(look->status) + "\n");
     } else {
       const std::string view = View(*look, before.has_value() ? &*before : nullptr, session.out());
-      session.Print(in_place             ? Redraw(view, !before.has_value(), session.out().height)
-                    : before.has_value() ? "\n" + view
-                                         : view);
+      arrived = session.Print(in_place             ? Redraw(view, !before.has_value(), session.out().height)
+                              : before.has_value() ? "\n" + view
+                                                   : view);
     }
     before = *std::move(look);
     // Ctrl-C is how one leaves the live view, so it is no failure.
-    if (!options.watch || interrupt->WaitFor(options.interval_us)) {
+    if (!options.watch || !arrived || interrupt->WaitFor(options.interval_us)) {
       leave();
       return kOk;
     }

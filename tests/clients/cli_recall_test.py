@@ -113,6 +113,26 @@ class CliRecallTest(unittest.TestCase):
         rest, warnings = follower.communicate(timeout=30)
         self.assertEqual((rest, warnings, follower.returncode), ("", "", 130))
 
+    def test_what_nobody_reads_any_more_ends(self):
+        self.run_engram("observe", self.space, stdin=lines({"id": "old", "embedding": [1, 0]}))
+        follow = ["recall", self.space, "--vector", "[1, 0]", "--follow"]
+        environment = {**os.environ, "ENGRAM_ADDRESS": self.daemon.address}
+        for command in (follow, ["status", "--watch", "--interval", "50ms"]):
+            running = subprocess.Popen([ENGRAM, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                       env=environment)
+            self.addCleanup(running.kill)
+            self.assertTrue(running.stdout.readline())
+            running.stdout.close()
+            # No other hit is needed for it.
+            self.assertEqual(running.wait(20), 0)
+            with running.stderr as told:
+                self.assertEqual(told.read(), "")
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([ENGRAM, *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=20,
+                                      env=environment, check=False)
+            self.assertEqual(done.returncode, 74, done.stderr)
+            self.assertIn("cannot write to standard output", done.stderr)
+
 
 if __name__ == "__main__":
     ENGRAMD, ENGRAM = sys.argv.pop(1), os.path.abspath(sys.argv.pop(1))
