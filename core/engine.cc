@@ -16,6 +16,7 @@
 #include "core/janitor.h"
 #include "core/journal/memory_journal.h"
 #include "core/observation_check.h"
+#include "core/observe_outcome.h"
 #include "core/one_shot_listener.h"
 #include "core/recall_canary.h"
 #include "core/recall_follow.h"
@@ -208,6 +209,11 @@ class EngineImpl final : public Engine {
   }
   void ResumeAdmitting() override { ingest_.ResumeAdmitting(); }
   bool AwaitDrained(MonotonicTime deadline) override { return ingest_.AwaitDrained(deadline); }
+  uint64_t Unfinished() override {
+    uint64_t sum = 0;
+    for (const auto& space : registry_.All()) sum += space->queued();
+    return sum;
+  }
   absl::Status Housekeep() override ABSL_LOCKS_EXCLUDED(housekeeping_mu_) {
     MutexLock lock(housekeeping_mu_);
     // Forgetting makes a rebuild due too, and what memory was missing for may fit by now.
@@ -277,14 +283,14 @@ absl::StatusOr<ObserveOutcome> EngineImpl::Observe(const std::string& space, Obs
     return absl::InvalidArgumentError(
         fmt::format("{} observations given, 1..{} (limits.max_batch_observations) are allowed", count, most));
   }
-  ObserveOutcome outcome;
-  for (const ObservationView& observation : batch.observations) outcome.ids.emplace_back(observation.id);
   if (!ingest_.admitting()) {
     const auto known = registry_.Find(space);
     Series& series = known.ok() ? (*known)->series() : *unknown_space_;
     series.Add(MetricId::kRejected, count, static_cast<size_t>(RejectReason::kDraining));
     return absl::UnavailableError("the daemon is draining");
   }
+  std::vector<std::string> ids;
+  for (const ObservationView& observation : batch.observations) ids.emplace_back(observation.id);
   OneShotListener listener(clock_);
   // What is observed goes behind a creation, with it into the same sync; who is answered finds the space.
   ENGRAM_ASSIGN_OR_RETURN(const SpaceShaper::Opened opened, shaper_.Open(space, *settings()));
@@ -292,32 +298,8 @@ absl::StatusOr<ObserveOutcome> EngineImpl::Observe(const std::string& space, Obs
   const auto stream =
       std::make_shared<StreamConnection>(this, &ingest_, opened.space, Unnamed(*opened.space), level, &listener);
   stream->Submit(1, priority, std::move(batch));
-  while (true) {
-    StreamProgress progress = stream->TakeProgress();
-    for (Rejected& rejected : progress.rejected) outcome.rejected.push_back(std::move(rejected));
-    if (stream->Reached()) {
-      // Token and refusals of the last batch may have come between the look at the progress and this one.
-      StreamProgress last = stream->TakeProgress();
-      for (Rejected& rejected : last.rejected) outcome.rejected.push_back(std::move(rejected));
-      if (level != AckLevel::kReceived && last.token.position != 0) outcome.token = last.token;
-      ENGRAM_RETURN_IF_ERROR(shaper_.Finish(opened));
-      break;
-    }
-    if (!progress.ended.ok() && !absl::IsUnavailable(progress.ended)) return progress.ended;
-    if (!listener.Await(deadline)) {
-      return absl::DeadlineExceededError(fmt::format("{} observations accepted, {} durable, {} indexed at the deadline",
-                                                     progress.received_through, progress.durable_through,
-                                                     progress.indexed_through));
-    }
-  }
-  for (size_t i = 0; i < count; ++i) {
-    if (outcome.ids[i].empty()) outcome.ids[i] = fmt::format("{}/{}", stream->id(), i + 1);
-  }
-  outcome.accepted = static_cast<uint32_t>(count);
-  for (const Rejected& rejected : outcome.rejected) {
-    outcome.accepted -= rejected.count;
-    for (uint32_t i = 0; i < rejected.count; ++i) outcome.ids[rejected.sequence - 1 + i].clear();
-  }
+  ENGRAM_ASSIGN_OR_RETURN(ObserveOutcome outcome, AwaitOutcome(*stream, listener, std::move(ids), level, deadline));
+  ENGRAM_RETURN_IF_ERROR(shaper_.Finish(opened));
   return outcome;
 }
 

@@ -286,6 +286,8 @@ class Engine {
   virtual void ResumeAdmitting() = 0;
   // Waits until the queue is empty and everything appended to the journal is applied; false at the deadline.
   virtual bool AwaitDrained(MonotonicTime deadline) = 0;
+  // Observations that were accepted and are not committed yet, in a lane or on their way into the journal.
+  virtual uint64_t Unfinished() = 0;
   // What the engine does every second by itself: what has outlived its ttl is forgotten in the journal too.
   virtual absl::Status Housekeep() = 0;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "core/observation_check.h"
@@ -63,15 +64,16 @@ void Ingest::Submit(const std::shared_ptr<Space>& space, const std::shared_ptr<S
   if (count == 0 || !stream->AwaitRejectedRoom(generation)) return;
   const uint64_t last = first_sequence + count - 1;
   const uint64_t expected = stream->received_through() + 1;
-  if (count > settings.limits_max_batch_observations) {
-    return RefuseForNow(*space, *stream, first_sequence, last, RejectReason::kInvalidSequence,
+  Turn turn{stream, generation, first_sequence, last};
+  if (batch.too_many || count > settings.limits_max_batch_observations) {
+    return RefuseForNow(*space, turn, RejectReason::kInvalidSequence,
                         absl::OutOfRangeError(fmt::format(
                             "batch has {} observations, limits.max_batch_observations is {}; send smaller ones", count,
                             settings.limits_max_batch_observations)),
                         Duration{0});
   }
   if (first_sequence == 0 || last < first_sequence || first_sequence > expected) {
-    return RefuseForNow(*space, *stream, first_sequence, last, RejectReason::kInvalidSequence,
+    return RefuseForNow(*space, turn, RejectReason::kInvalidSequence,
                         absl::OutOfRangeError(fmt::format("batch begins at sequence {}, the next expected is {}",
                                                           first_sequence, expected)),
                         Duration{0});
@@ -82,19 +84,18 @@ void Ingest::Submit(const std::shared_ptr<Space>& space, const std::shared_ptr<S
     stream->Repeated(first_sequence, first_sequence + known - 1);
     if (known == count) return;
   }
-  if (!admitting()) {
-    return RefuseForNow(*space, *stream, first_sequence + known, last, RejectReason::kDraining, Draining(), Duration{0});
-  }
+  turn.next = first_sequence + known;
+  if (!admitting()) return RefuseForNow(*space, turn, RejectReason::kDraining, Draining(), Duration{0});
   if (const auto full = watermarks_->Check(); !full.refusal.ok()) {
     NotePressure();
-    return RefuseForNow(*space, *stream, first_sequence + known, last, full.reason, full.refusal, full.retry_after);
+    return RefuseForNow(*space, turn, full.reason, full.refusal, full.retry_after);
   }
   Checked checked = Check(*space, first_sequence, known, std::move(batch), priority, settings);
   Frame& frame = *checked.frame;
   frame.stream = stream;
   frame.sample = tracer_->Sample(frame.batch.observations.size());
   frame.checked = clock_->Now();
-  Admit(space, stream, generation, checked, last, settings);
+  Admit(space, turn, checked, settings);
 }
 
 Ingest::Checked Ingest::Check(Space& space, uint64_t first_sequence, uint64_t skip, ObservationBatch batch,
@@ -145,15 +146,17 @@ Ingest::Checked Ingest::Check(Space& space, uint64_t first_sequence, uint64_t sk
   return checked;
 }
 
-void Ingest::Queue(const std::shared_ptr<Space>& space, StreamState& stream, const Checked& checked, size_t* invalid,
-                   uint32_t begin, uint32_t end, uint64_t through) {
-  // Refusals are named before any acknowledgement can cover them.
-  while (*invalid < checked.invalid.size() && checked.invalid[*invalid].sequence <= through) {
-    // Counted first: who has been told finds it in the metrics.
-    committer_.CountRefused(*space, RejectReason::kInvalid, 1);
-    stream.Reject(checked.invalid[(*invalid)++]);
-  }
-  stream.Received(through);
+bool Ingest::Queue(const std::shared_ptr<Space>& space, Turn& turn, const Checked& checked, uint32_t begin, uint32_t end,
+                   uint64_t through) {
+  size_t invalid = turn.invalid;
+  while (invalid < checked.invalid.size() && checked.invalid[invalid].sequence <= through) ++invalid;
+  const std::span refused(checked.invalid.data() + turn.invalid, invalid - turn.invalid);
+  // Counted first: who has been told finds it in the metrics.
+  if (!refused.empty()) committer_.CountRefused(*space, RejectReason::kInvalid, refused.size());
+  MutexLock lock(turn.stream->order());
+  if (!turn.stream->Claim(turn.generation, turn.next, through, refused)) return false;
+  turn.invalid = invalid;
+  turn.next = through + 1;
   Slice slice;
   slice.frame = checked.frame;
   slice.begin = begin;
@@ -163,20 +166,20 @@ void Ingest::Queue(const std::shared_ptr<Space>& space, StreamState& stream, con
   metrics_->process().Observe(MetricId::kStage, std::chrono::nanoseconds(slice.queued - checked.frame->came()).count(),
                               slice.size(), SecondOf(Stage::kAdmit));
   pool_.Push(space->lane(), space, std::move(slice));
+  return true;
 }
 
-void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<StreamState>& stream,
-                   uint64_t generation, const Checked& checked, uint64_t last_sequence, const Settings& settings) {
+void Ingest::Admit(const std::shared_ptr<Space>& space, Turn turn, const Checked& checked, const Settings& settings) {
   const Frame& frame = *checked.frame;
   const auto total = static_cast<uint32_t>(frame.batch.observations.size());
-  size_t invalid = 0;
-  if (total == 0) {
-    // Nothing to store, but the watermarks move past it when its turn comes.
-    return Queue(space, *stream, checked, &invalid, 0, 0, last_sequence);
-  }
+  // What is invalid before the first valid one needs no room, and is named whatever becomes of the rest. Nothing is stored
+  // of it, but the watermarks move past it when its turn comes.
+  const uint64_t leading = total == 0 ? turn.last : frame.SequenceOf(0) - 1;
+  if (leading >= turn.next && !Queue(space, turn, checked, 0, 0, leading)) return;
+  if (total == 0) return;
   const MonotonicTime deadline = frame.arrived + settings.queue_max_wait;
   NoteBacklog(*space);
-  if (!EnterBacklog(space, *stream, generation, frame, last_sequence, deadline)) return;
+  if (!EnterBacklog(space, turn, frame, deadline)) return;
   const Space::Allowance allowance = space->Allow(total, frame.arrived, frame.arrived_wall_us);
   budget_.Entered(*space, total);
   const auto allowed = static_cast<uint32_t>(allowance.granted);
@@ -189,29 +192,28 @@ void Ingest::Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<St
     if (granted > 0) {
       NotePressure();
       const uint32_t end = place + granted;
-      Queue(space, *stream, checked, &invalid, place, end, end == total ? last_sequence : frame.SequenceOf(end) - 1);
+      if (!Queue(space, turn, checked, place, end, end == total ? turn.last : frame.SequenceOf(end) - 1)) {
+        ReturnRoom(frame, granted);
+        return space->ReturnAllowance(allowed - place);
+      }
       place = end;
       continue;
     }
     const bool late = clock_->Now() >= deadline;
     const bool room = AwaitRoom(frame, allowed - place, spare, deadline) && !late;
     // A connection that is over sends no more; what was queued is finished all the same.
-    if (!stream->Current(generation)) return space->ReturnAllowance(allowed - place);
+    if (!turn.stream->Current(turn.generation)) return space->ReturnAllowance(allowed - place);
     if (room) continue;
     space->ReturnAllowance(allowed - place);
-    const uint64_t from = frame.SequenceOf(place);
-    if (!admitting()) {
-      return RefuseForNow(*space, *stream, from, last_sequence, RejectReason::kDraining, Draining(), Duration{0});
-    }
-    return RefuseForNow(*space, *stream, from, last_sequence, RejectReason::kOverCapacity,
+    if (!admitting()) return RefuseForNow(*space, turn, RejectReason::kDraining, Draining(), Duration{0});
+    return RefuseForNow(*space, turn, RejectReason::kOverCapacity,
                         absl::ResourceExhaustedError(fmt::format(
                             "the queue is full: {} of {} observations wait, {} of {} bytes", gate_.depth(),
                             gate_.capacity(), bytes_gate_.depth(), bytes_gate_.capacity())),
                         std::max(gate_.RetryAfter(), bytes_gate_.RetryAfter()));
   }
   if (place == total) return;
-  RefuseForNow(*space, *stream, frame.SequenceOf(place), last_sequence, allowance.reason, allowance.refusal,
-               allowance.retry_after);
+  RefuseForNow(*space, turn, allowance.reason, allowance.refusal, allowance.retry_after);
 }
 
 uint32_t Ingest::TakeRoom(const Frame& frame, uint32_t want, uint64_t spare) {
@@ -229,30 +231,32 @@ bool Ingest::AwaitRoom(const Frame& frame, uint32_t want, uint64_t spare, Monoto
          gate_.AwaitRoom(frame.priority, want, deadline, spare);
 }
 
-bool Ingest::EnterBacklog(const std::shared_ptr<Space>& space, StreamState& stream, uint64_t generation,
-                          const Frame& frame, uint64_t last_sequence, MonotonicTime deadline) {
+void Ingest::ReturnRoom(const Frame& frame, uint64_t granted) {
+  gate_.Return(frame.priority, granted);
+  bytes_gate_.Return(frame.priority, granted * frame.bytes_each);
+}
+
+bool Ingest::EnterBacklog(const std::shared_ptr<Space>& space, const Turn& turn, const Frame& frame, MonotonicTime deadline) {
   const uint64_t count = frame.batch.observations.size();
   if (budget_.TryEnter(*space, count)) return true;
-  const auto over = [&] { return !admitting() || !stream.Current(generation); };
+  const auto over = [&] { return !admitting() || !turn.stream->Current(turn.generation); };
   const RecallBudget::Entry entry = budget_.AwaitEntry(space, count, deadline, over);
   if (entry == RecallBudget::Entry::kOpen) return true;
   // A connection that is over sends no more.
-  if (!stream.Current(generation)) return false;
+  if (!turn.stream->Current(turn.generation)) return false;
   if (entry == RecallBudget::Entry::kOver) {
-    RefuseForNow(*space, stream, frame.SequenceOf(0), last_sequence, RejectReason::kDraining, Draining(), Duration{0});
+    RefuseForNow(*space, turn, RejectReason::kDraining, Draining(), Duration{0});
   } else {
     const RecallBudget::Refused refused = budget_.Refusal(*space);
-    RefuseForNow(*space, stream, frame.SequenceOf(0), last_sequence, RejectReason::kRecallBudget, refused.status,
-                 refused.retry_after);
+    RefuseForNow(*space, turn, RejectReason::kRecallBudget, refused.status, refused.retry_after);
   }
   return false;
 }
 
-void Ingest::RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint64_t through, RejectReason reason,
-                          absl::Status why, Duration retry_after) {
-  const uint64_t count = through - from + 1;
+void Ingest::RefuseForNow(Space& space, const Turn& turn, RejectReason reason, absl::Status why, Duration retry_after) {
+  const uint64_t count = turn.last - turn.next + 1;
   committer_.CountRefused(space, reason, count);
-  stream.Reject({from, static_cast<uint32_t>(count), std::move(why), retry_after});
+  turn.stream->Refuse(turn.generation, {turn.next, static_cast<uint32_t>(count), std::move(why), retry_after});
 }
 
 // --- connections and pressure ---

@@ -84,21 +84,30 @@ class Ingest final : public BatchHandler {
     std::shared_ptr<Frame> frame;
     std::vector<Rejected> invalid;
   };
+  // A connection, and how much of its frame has been queued.
+  struct Turn {
+    const std::shared_ptr<StreamState>& stream;
+    uint64_t generation;
+    uint64_t next;  // The first sequence that is not.
+    uint64_t last;  // Of the frame.
+    size_t invalid = 0;  // Of Checked::invalid, named so far.
+  };
   Checked Check(Space& space, uint64_t first_sequence, uint64_t skip, ObservationBatch batch, Priority priority,
                 const Settings& settings);
   // Queues the frame's observations as far as they are let in; the rest is refused for the moment.
-  void Admit(const std::shared_ptr<Space>& space, const std::shared_ptr<StreamState>& stream, uint64_t generation,
-             const Checked& checked, uint64_t last_sequence, const Settings& settings);
-  void Queue(const std::shared_ptr<Space>& space, StreamState& stream, const Checked& checked, size_t* invalid,
-             uint32_t begin, uint32_t end, uint64_t through);
-  void RefuseForNow(Space& space, StreamState& stream, uint64_t from, uint64_t through, RejectReason reason,
-                    absl::Status why, Duration retry_after);
-  // False when the frame goes no further: there is no room in the space's backlog, or nobody to go on for.
+  void Admit(const std::shared_ptr<Space>& space, Turn turn, const Checked& checked, const Settings& settings);
+  // Queues all up to `through`, of which places [begin, end) are valid. False, with nothing done, when the connection is
+  // over.
+  bool Queue(const std::shared_ptr<Space>& space, Turn& turn, const Checked& checked, uint32_t begin, uint32_t end,
+             uint64_t through);
+  // The rest of the frame.
+  void RefuseForNow(Space& space, const Turn& turn, RejectReason reason, absl::Status why, Duration retry_after);
   // Takes room for up to `want` observations of the frame; answers for how many there was.
   uint32_t TakeRoom(const Frame& frame, uint32_t want, uint64_t spare);
+  void ReturnRoom(const Frame& frame, uint64_t granted);
   bool AwaitRoom(const Frame& frame, uint32_t want, uint64_t spare, MonotonicTime deadline);
-  bool EnterBacklog(const std::shared_ptr<Space>& space, StreamState& stream, uint64_t generation, const Frame& frame,
-                    uint64_t last_sequence, MonotonicTime deadline);
+  // False when the frame goes no further: there is no room in the space's backlog, or nobody to go on for.
+  bool EnterBacklog(const std::shared_ptr<Space>& space, const Turn& turn, const Frame& frame, MonotonicTime deadline);
   void NoteBacklog(Space& space) ABSL_LOCKS_EXCLUDED(mu_);
   void NoteLinked(Space& space, const LinkedTurn& turn) ABSL_LOCKS_EXCLUDED(mu_);
 

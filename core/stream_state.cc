@@ -138,20 +138,41 @@ uint64_t StreamState::received_through() const {
   return received_;
 }
 
+bool StreamState::Claim(uint64_t generation, uint64_t from, uint64_t through, std::span<const Rejected> refused) {
+  MutexLock lock(mu_);
+  if (generation != generation_ || !ended_.ok() || received_ + 1 != from) return false;
+  for (const Rejected& rejected : refused) {
+    Remember(rejected);
+    rejected_.push_back(rejected);
+  }
+  received_ = through;
+  if (level_ == AckLevel::kReceived || !refused.empty()) Tell();
+  return true;
+}
+
 void StreamState::Received(uint64_t through) {
   MutexLock lock(mu_);
   received_ = std::max(received_, through);
-  if (level_ == AckLevel::kReceived) Tell();
+}
+
+void StreamState::Refuse(uint64_t generation, Rejected rejected) {
+  MutexLock lock(mu_);
+  if (generation != generation_) return;
+  rejected_.push_back(std::move(rejected));
+  Tell();
 }
 
 void StreamState::Reject(Rejected rejected) {
   MutexLock lock(mu_);
-  if (UsedUp(rejected.status)) {
-    if (remembered_.size() == kMostRemembered) remembered_.pop_front();
-    remembered_.push_back(rejected);
-  }
+  Remember(rejected);
   rejected_.push_back(std::move(rejected));
   Tell();
+}
+
+void StreamState::Remember(const Rejected& rejected) {
+  if (!UsedUp(rejected.status)) return;
+  if (remembered_.size() == kMostRemembered) remembered_.pop_front();
+  remembered_.push_back(rejected);
 }
 
 void StreamState::Repeated(uint64_t first, uint64_t last) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,8 +50,15 @@ class StreamState final : public StreamOrder {
   // --- the reader ---
 
   uint64_t received_through() const ABSL_LOCKS_EXCLUDED(mu_);
-  void Received(uint64_t through) ABSL_LOCKS_EXCLUDED(mu_);
-  void Reject(Rejected rejected) ABSL_LOCKS_EXCLUDED(mu_);
+  // Held from Claim until what was claimed is in its lane: a connection that takes the stream over meanwhile goes on behind
+  // it, there as well.
+  Mutex& order() ABSL_LOCK_RETURNED(order_) { return order_; }
+  // Takes `from`..`through` for this connection, and names those of them that are refused for good before any
+  // acknowledgement can cover them. False, with nothing done, when the connection is over or another has taken them.
+  bool Claim(uint64_t generation, uint64_t from, uint64_t through, std::span<const Rejected> refused)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(order_) ABSL_LOCKS_EXCLUDED(mu_);
+  // Refused for the moment, which is of no interest to another connection.
+  void Refuse(uint64_t generation, Rejected rejected) ABSL_LOCKS_EXCLUDED(mu_);
   // The sequences were sent again and are known: worth an acknowledgement, which names those among them that were refused
   // for good.
   void Repeated(uint64_t first, uint64_t last) ABSL_LOCKS_EXCLUDED(mu_);
@@ -63,6 +71,10 @@ class StreamState final : public StreamOrder {
   void Recorded(uint64_t through) ABSL_LOCKS_EXCLUDED(mu_);
   uint64_t recorded_through() const ABSL_LOCKS_EXCLUDED(mu_);
 
+  // A start found it in the journal.
+  void Received(uint64_t through) ABSL_LOCKS_EXCLUDED(mu_);
+  // Received, and refused for good.
+  void Reject(Rejected rejected) ABSL_LOCKS_EXCLUDED(mu_);
   // A slice of the stream goes to the journal. Landed or Withdrawn says what became of it.
   void Underway() ABSL_LOCKS_EXCLUDED(mu_);
   // Everything up to `through` is committed (or refused): in the journal up to `token`, in the slab below `end`.
@@ -84,6 +96,7 @@ class StreamState final : public StreamOrder {
     Ordinal end = 0;
   };
 
+  void Remember(const Rejected& rejected) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Advance() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Reach(uint64_t through, Token token, Ordinal end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   uint64_t Level() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -94,6 +107,8 @@ class StreamState final : public StreamOrder {
   const bool named_;
   const Space* const space_;
 
+  // Before mu_.
+  Mutex order_;
   mutable Mutex mu_;
   CondVar room_;
   uint64_t generation_ ABSL_GUARDED_BY(mu_) = 0;

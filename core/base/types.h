@@ -74,6 +74,8 @@ struct ObservationBatch {
   std::vector<TagView> tags;
   std::unique_ptr<FrameOwner> owner;
   FrameArrival arrival;
+  // It had more observations than limits.max_batch_observations when it came, whatever that is by now.
+  bool too_many = false;
 };
 
 // A position in a journal; {0, 0} is no token.

@@ -2,7 +2,9 @@
 #include "core/engine.h"
 
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <thread>
 
 #include "tests/support/engine_fixture.h"
 #include "tests/support/fake_clock.h"
@@ -16,7 +18,37 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
-class EngineStreamTest : public EngineFixture {};
+// Between two steps of the thread that made it, once.
+class MeddlingClock final : public Clock {
+ public:
+  MonotonicTime Now() const override {
+    if (std::this_thread::get_id() == owner_) {
+      if (const auto meddle = std::exchange(meddle_, nullptr)) meddle();
+    }
+    return real_.Now();
+  }
+  int64_t WallMicros() const override { return real_.WallMicros(); }
+  bool WaitUntil(CondVar& cv, Mutex& mu, MonotonicTime deadline) override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    return real_.WaitUntil(cv, mu, deadline);
+  }
+  void AtTheNextLook(std::function<void()> meddle) { meddle_ = std::move(meddle); }
+
+ private:
+  const std::thread::id owner_ = std::this_thread::get_id();
+  RealClock real_;
+  mutable std::function<void()> meddle_;
+};
+
+class EngineStreamTest : public EngineFixture {
+ protected:
+  MeddlingClock& Meddling() {
+    clock_ = &meddling_;
+    return meddling_;
+  }
+
+ private:
+  MeddlingClock meddling_;
+};
 
 TEST_F(EngineStreamTest, AllBadMovesTheWatermarksToo) {
   Waker waker;
@@ -71,6 +103,66 @@ TEST_F(EngineStreamTest, AStreamGoesOnWhereItStopped) {
   EXPECT_EQ(AwaitReached(**second, second_waker).durable_through, 2u);
   const std::vector<std::string> ids = {"late", "next"};
   EXPECT_THAT(engine().Get("notes", ids)->missing, ElementsAre("late"));
+}
+
+// The older connection has looked where the stream is, and queues behind the newer one.
+TEST_F(EngineStreamTest, AFrameThatAnotherConnectionHasOvertakenIsDropped) {
+  MeddlingClock& clock = Meddling();
+  Waker waker, newer_waker;
+  const auto older = engine().OpenStream({.space = "notes", .stream_id = "s"}, &waker);
+  std::shared_ptr<ObserveStream> newer;
+  clock.AtTheNextLook([&] {
+    newer = *engine().OpenStream({.space = "notes", .stream_id = "s", .resume = true}, &newer_waker);
+    newer->Submit(1, Priority::kNormal, MakeBatch({{.id = "x", .embedding = {1, 0}}}));
+    newer->Submit(2, Priority::kNormal, MakeBatch({{.id = "x", .embedding = {0, 1}, .content = "newer"}}));
+  });
+  (*older)->Submit(1, Priority::kNormal, MakeBatch({{.id = "x", .embedding = {1, 0}}, {.id = "bad"}}));
+  ASSERT_NE(newer, nullptr);
+  std::vector<Rejected> rejected;
+  EXPECT_EQ(AwaitReached(*newer, newer_waker, &rejected).durable_through, 2u);
+  EXPECT_THAT(rejected, IsEmpty());
+  ASSERT_TRUE(engine().AwaitDrained(Soon()));
+  EXPECT_EQ(engine().GetSpace("notes")->size, 2u) << "each once in the log";
+  const std::vector<std::string> ids = {"x"};
+  EXPECT_EQ(engine().Get("notes", ids)->observations[0].content, "newer");
+}
+
+// The limit was raised between the frame's arrival and its check: the client may send it again, and does.
+TEST_F(EngineStreamTest, ABatchThatWasTooLongWhenItCameIsNotUsedUp) {
+  Waker waker;
+  const auto stream = engine().OpenStream({.space = "notes"}, &waker);
+  ObservationBatch batch = MakeBatch({{.id = "a"}, {.id = "b"}});
+  batch.too_many = true;
+  (*stream)->Submit(1, Priority::kNormal, std::move(batch));
+  const StreamProgress progress = (*stream)->TakeProgress();
+  EXPECT_EQ(progress.received_through, 0u);
+  ASSERT_THAT(progress.rejected, SizeIs(1));
+  EXPECT_TRUE(absl::IsOutOfRange(progress.rejected[0].status)) << progress.rejected[0].status;
+  EXPECT_EQ(progress.rejected[0].count, 2u);
+}
+
+TEST_F(EngineStreamTest, WhatIsInvalidBeforeWhatIsRefusedForTheMomentIsNamed) {
+  ASSERT_TRUE(engine().CreateSpace("notes", {.quota_observations = 1}).ok());
+  MustObserve("notes", {{.id = "full", .embedding = {1, 0}}});
+  const auto outcome = engine().Observe("notes", MakeBatch({{.id = "bad"}, {.id = "good", .embedding = {1, 0}}}),
+                                        Priority::kNormal, AckLevel::kDurable, Soon());
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->accepted, 0u);
+  EXPECT_THAT(outcome->ids, ElementsAre("", ""));
+  ASSERT_THAT(outcome->rejected, SizeIs(2));
+  EXPECT_TRUE(absl::IsInvalidArgument(outcome->rejected[0].status)) << outcome->rejected[0].status;
+  EXPECT_TRUE(absl::IsResourceExhausted(outcome->rejected[1].status)) << outcome->rejected[1].status;
+}
+
+TEST_F(EngineStreamTest, ACallWhoseSpaceIsDeletedBeforeItIsTakenSaysSo) {
+  MeddlingClock& clock = Meddling();
+  ASSERT_TRUE(engine().CreateSpace("notes", {.dimension = 2}).ok());
+  bool deleted = false;
+  clock.AtTheNextLook([&] { deleted = engine().DeleteSpace("notes").ok(); });
+  const auto outcome = engine().Observe("notes", MakeBatch({{.embedding = {1, 0}}}), Priority::kNormal,
+                                        AckLevel::kDurable, Soon());
+  ASSERT_TRUE(deleted);
+  EXPECT_TRUE(absl::IsNotFound(outcome.status())) << outcome.status();
 }
 
 TEST_F(EngineStreamTest, WhatWasRefusedIsNamedAgainToWhoComesBack) {

@@ -264,13 +264,13 @@ TEST_F(EngineMetrics, AFullQueueItsPressureAndItsEnd) {
   Expect(MetricId::kQueueDepth, {{"priority", "high"}}, 75);
   Expect(MetricId::kQueueCapacity, {}, 1000);
   Expect(MetricId::kQueueMemory, {}, 975 * kQueuedBytes);
+  Expect(MetricId::kQueueMemoryCapacity, {}, 32 << 20);
   Expect(MetricId::kBackpressureState, Space("alpha"), 3);
   Expect(MetricId::kBackpressureState, Space("beta"), 3);
   Expect(MetricId::kActiveSessions, {}, 3);
   Expect(MetricId::kRejected, Space("alpha", "reason", "over_capacity"), 30);
-  for (const char* level : {"warning", "critical", "overloaded"}) {
+  for (const char* level : {"warning", "critical", "overloaded"})
     Expect(MetricId::kBackpressureActivations, Space("alpha", "level", level), 1);
-  }
   Expect(MetricId::kBackpressureActivations, Space("alpha", "level", "normal"), 0);
   Expect(MetricId::kBackpressureActivations, Space("beta", "level", "overloaded"), 0);
 
