@@ -111,12 +111,12 @@ grpc::Status AdminService::Drain(grpc::ServerContext* context, const v1::DrainRe
   if (!slot.ok()) return ToGrpc(slot.status());
   if (request->resume()) {
     deps_.engine->ResumeAdmitting();
-    response->set_drained(deps_.engine->ReadStatus().queue_depth == 0);
+    response->set_drained(deps_.engine->Unfinished() == 0);
   } else {
     deps_.engine->StopAdmitting();
     response->set_drained(deps_.engine->AwaitDrained(DeadlineOf(*context, *deps_.clock) - kAnswerAhead));
   }
-  response->set_remaining(deps_.engine->ReadStatus().queue_depth);
+  response->set_remaining(deps_.engine->Unfinished());
   return grpc::Status::OK;
 }
 

@@ -231,7 +231,8 @@ Daemon::Leftovers Daemon::Stop(Duration bound) {
   followers_.AwaitNone(*clock_, std::min(deadline, clock_->Now() + kFollowersGrace));
   server_->Shutdown(std::chrono::system_clock::now() + (left.any() ? std::chrono::milliseconds(0) : kLastGrace));
   server_->Wait();
-  if (!engine_->AwaitDrained(deadline)) left.observations = engine_->ReadStatus().queue_depth;
+  left.drained = engine_->AwaitDrained(deadline);
+  if (!left.drained) left.observations = engine_->Unfinished();
   return left;
 }
 

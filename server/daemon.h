@@ -51,8 +51,9 @@ class Daemon {
     uint64_t observations = 0;
     uint64_t streams = 0;
     uint64_t calls = 0;
+    bool drained = true;  // Nothing is on its way into the journal.
 
-    bool any() const { return observations + streams + calls > 0; }
+    bool any() const { return observations + streams + calls > 0 || !drained; }
   };
 
   static absl::StatusOr<std::unique_ptr<Daemon>> Start(Options options);

@@ -58,6 +58,13 @@ class BatchReader {
     out_.observations.assign(count_, refused);
   }
 
+  // The batch is not looked at.
+  void MarkTooMany() {
+    out_.too_many = true;
+    out_.tags.clear();
+    out_.observations.assign(count_, ObservationView());
+  }
+
  private:
   Reading ReadObservation(std::string_view bytes) {
     WireCursor fields(bytes);
@@ -202,8 +209,7 @@ absl::Status TooMany(size_t count) {
 absl::Status FinishBatch(BatchReader& reader, const DecodeLimits& limits, uint64_t sent_priority, Priority& priority) {
   if (reader.count() > kMostObservationsInFrame) return TooMany(reader.count());
   if (reader.count() > limits.max_observations) {
-    reader.RefuseAll(fmt::format("batch has {} observations, limits.max_batch_observations is {}", reader.count(),
-                                 limits.max_observations));
+    reader.MarkTooMany();
   }
   if (const auto known = ToPriority(sent_priority)) {
     priority = *known;

@@ -208,8 +208,8 @@ int StopGracefully(std::unique_ptr<Daemon> daemon, const sigset_t& signals, int 
     ExitAtOnce(kExitLeftovers);
   }
   if (left.any()) {
-    LogError(fmt::format("server.drain_timeout has passed: {} observations, {} streams and {} calls were not finished",
-                         left.observations, left.streams, left.calls));
+    LogError(fmt::format("server.drain_timeout has passed: {} observations, {} streams and {} calls were not finished{}",
+                         left.observations, left.streams, left.calls, left.drained ? "" : ", nor what the journal waits for"));
     ExitAtOnce(kExitLeftovers);
   }
   LogInfo("stopped: everything accepted was finished");

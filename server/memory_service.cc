@@ -139,7 +139,8 @@ grpc::Status MemoryService::RecallStream(grpc::ServerContext* context, const v1:
     ENGRAM_ASSIGN_OR_RETURN(const size_t size, PageSize(request->batch_size(), "batch_size"));
     return RecallStreamCall(deps_.engine, deps_.clock, context, writer).Run(*request, size);
   };
-  return InSlot(request->follow() ? *deps_.followers : *deps_.calls, run);
+  // Whose client does not read keeps nobody else from being answered.
+  return InSlot(*deps_.followers, run);
 }
 
 grpc::Status MemoryService::GetObservations(grpc::ServerContext*, const v1::GetObservationsRequest* request,

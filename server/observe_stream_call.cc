@@ -4,6 +4,7 @@
 #include <grpc/grpc.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <utility>
@@ -20,6 +21,8 @@ namespace {
 constexpr size_t kMostRejectionsInAck = 1000;
 // Refusals held back for a client that has paused.
 constexpr size_t kMostRejectionsHeld = 4096;
+// Behind a stream's end.
+constexpr std::chrono::milliseconds kLookAtClient{250};
 
 std::string_view NameOf(v1::ObserveStreamRequest::FrameCase frame) {
   switch (frame) {
@@ -178,7 +181,16 @@ std::pair<ObserveStreamCall::Ending, absl::Status> ObserveStreamCall::ReadLoop()
 
 ObserveStreamCall::Work ObserveStreamCall::AwaitWork(Ending seen) {
   MutexLock lock(mu_);
-  while (!progress_ && ending_ == seen) wake_.Wait(mu_);
+  // Behind the end of a stream nobody reads, so nobody hears that the client has gone.
+  const bool draining = ending_ == Ending::kDrain;
+  const MonotonicTime look = deps_.clock->Now() + kLookAtClient;
+  while (!progress_ && ending_ == seen) {
+    if (!draining) {
+      wake_.Wait(mu_);
+    } else if (!deps_.clock->WaitUntil(wake_, mu_, look)) {
+      break;
+    }
+  }
   progress_ = false;
   return {.paused = paused_, .ending = ending_};
 }

@@ -44,7 +44,7 @@ class ObserveStreamCall final : private StreamListener {
   struct Deps {
     Engine* engine;
     FramePool* pool;
-    const Clock* clock;
+    Clock* clock;
     // Told to the client in StreamLimits.
     uint64_t max_message_bytes;
   };

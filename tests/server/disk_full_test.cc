@@ -21,6 +21,7 @@ namespace engram::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using Stub = v1::MemoryService::Stub;
 
@@ -57,7 +58,7 @@ class DiskFull : public ::testing::Test {
                                  "storage.directory=" + disk_.path(), "--set", "storage.segment_bytes=1MiB", "--set",
                                  "storage.group_bytes=256KiB", "--set", "storage.spare_segments=1", "--set",
                                  "storage.soft_free_bytes=" + soft, "--set", "storage.hard_free_bytes=" + hard, "--set",
-                                 "durability.mode=" + mode_});
+                                 "durability.mode=" + mode_, "--set", "server.drain_timeout=" + patience_});
     const bool ready = engramd_->AwaitReady();
     if (!ready) engramd_->AwaitExit();
     ASSERT_TRUE(ready) << engramd_->err();
@@ -98,6 +99,7 @@ class DiskFull : public ::testing::Test {
   }
 
   std::string mode_ = "fsync";
+  std::string patience_ = "30s";
   SmallDisk disk_{12};
   Ledger ledger_;
   std::mt19937_64 random_{12};
@@ -155,6 +157,22 @@ TEST_F(DiskFull, ToTheLastByteMakesWritesWaitAndRecallsGoOn) {
   ASSERT_TRUE(engramd_->AwaitLog("the journal has room again"));
   CheckAll();
   Kill();
+  Start("0", "0");
+  CheckAll();
+}
+
+// The lanes are empty then: what was accepted waits at the journal.
+TEST_F(DiskFull, ASignalThenDoesNotSayThatEverythingWasFinished) {
+  patience_ = "100ms";
+  Start("0", "0");
+  v1::ObserveResponse response;
+  grpc::Status status;
+  while (status.ok() && next_ < 200'000) status = Observe(&response, std::chrono::seconds(2));
+  ASSERT_TRUE(engramd_->AwaitLog("the journal waits for room"));
+  engramd_->Signal(SIGTERM);
+  EXPECT_EQ(engramd_->AwaitExit(), 1) << engramd_->err();
+  EXPECT_THAT(engramd_->err(), ContainsRegex("[1-9][0-9]* observations, 0 streams and 0 calls were not finished"));
+  disk_.Resize(48);
   Start("0", "0");
   CheckAll();
 }

@@ -144,15 +144,16 @@ TEST_F(FrameDecoderTest, NamesTextThatIsNotUtf8) {
   EXPECT_EQ(DecodeBatch(batch_with("\x32\x03\x0a\x01\xfe")).batch.observations[0].defect, "a tag is not UTF-8");
 }
 
-TEST_F(FrameDecoderTest, RefusesEveryObservationOfABatchTooLong) {
+TEST_F(FrameDecoderTest, MarksABatchTooLongWithoutKeepingIt) {
   limits_.max_observations = 3;
   v1::ObserveStreamRequest request;
   for (int i = 0; i < 4; ++i) request.mutable_batch()->add_observations()->set_embedding_f32("1234");
   const BatchFrame frame = DecodeBatch(request.SerializeAsString());
   ASSERT_EQ(frame.batch.observations.size(), 4u);
-  for (const ObservationView& observation : frame.batch.observations) {
-    EXPECT_EQ(observation.defect, "batch has 4 observations, limits.max_batch_observations is 3");
-  }
+  EXPECT_TRUE(frame.batch.too_many);
+  for (const ObservationView& observation : frame.batch.observations) EXPECT_EQ(observation.embedding.dimension, 0u);
+  limits_.max_observations = 4;
+  EXPECT_FALSE(DecodeBatch(request.SerializeAsString()).batch.too_many);
 }
 
 TEST_F(FrameDecoderTest, RefusesAFrameThatNoSettingAllows) {

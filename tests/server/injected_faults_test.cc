@@ -9,9 +9,11 @@
 #include <fstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/server/metrics_scrape.h"
 #include "tests/server/support/engramd_process.h"
+#include "tests/server/support/stream_client.h"
 #include "tests/server/support/test_daemon.h"
 #include "tests/support/fake_clock.h"
 
@@ -104,6 +106,54 @@ TEST_F(InjectedFaultsTest, SaysWhatAnOrderLacks) {
   const grpc::Status all = Inject(daemon_.admin(), v1::KILL_WORKERS, [](auto& r) { r.set_count(2); });
   EXPECT_EQ(all.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(all.error_message(), HasSubstr("1 to 1, of 2 workers"));
+}
+
+// Its client has ended it and gone; nobody else's stream is kept out for that.
+TEST_F(InjectedFaultsTest, AStreamThatNobodyWaitsForAnyMoreGivesItsPlaceBack) {
+  Settings settings = Breakable();
+  settings.server_max_streams = 1;
+  TestDaemon daemon(settings);
+  ASSERT_TRUE(Inject(daemon.admin(), v1::STALL_WORKERS, [](auto& r) { r.set_count(2); }).ok());
+  {
+    StreamClient stream(daemon.memory());
+    stream.SendStart("s");
+    stream.ReadStarted();
+    stream.SendBatch(1, {MakeObservation("o", {1, 0})});
+    stream.SendEnd(true);
+    // Then the daemon has read the end, or is about to: it reads frames in their order.
+    while (daemon.daemon().engine().Unfinished() == 0) std::this_thread::yield();
+    stream.Vanish();
+  }
+  const auto taken = [&] {
+    StreamClient next(daemon.memory());
+    next.SendStart("s");
+    v1::ObserveStreamResponse response;
+    return next.Read(&response);
+  };
+  const MonotonicTime deadline = RealClock().Now() + std::chrono::seconds(20);
+  bool open = false;
+  while (!open && RealClock().Now() < deadline) open = taken();
+  EXPECT_TRUE(open);
+  EXPECT_TRUE(Inject(daemon.admin(), v1::HEAL).ok());
+}
+
+TEST_F(InjectedFaultsTest, CallsBeyondTheLimitAreRefusedAtOnce) {
+  Settings settings = Breakable();
+  settings.server_max_concurrent_calls = 2;
+  TestDaemon daemon(settings);
+  ASSERT_TRUE(Inject(daemon.admin(), v1::STALL_WORKERS, [](auto& r) { r.set_count(2); }).ok());
+  std::vector<std::jthread> waiting;
+  for (const char* space : {"a", "b"}) {
+    waiting.emplace_back([&daemon, space] {
+      v1::ObserveResponse response;
+      EXPECT_TRUE(Observe(daemon.memory(), space, 1, &response).ok());
+    });
+  }
+  while (daemon.daemon().engine().Unfinished() < 2) std::this_thread::yield();
+  const grpc::Status third = Observe(daemon.memory(), "c", 1, &response_);
+  EXPECT_EQ(third.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(third.error_message(), HasSubstr("server.max_concurrent_calls is 2"));
+  EXPECT_TRUE(Inject(daemon.admin(), v1::HEAL).ok());
 }
 
 TEST_F(InjectedFaultsTest, StalledWorkersHoldWhatTheyHaveUntilTheyAreHealed) {

@@ -266,9 +266,10 @@ TEST_F(MemoryServiceTest, ReadsItsOwnWritesByToken) {
   EXPECT_EQ(Call(stub_, &Stub::Recall, cue, &response).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
 }
 
-TEST_F(MemoryServiceTest, RefusesCallsBeyondItsLimit) {
+TEST_F(MemoryServiceTest, ClientsThatDoNotReadTakeNoPlaceOfOtherCalls) {
   Settings settings = TestSettings();
-  settings.server_max_concurrent_calls = 8;
+  settings.server_max_concurrent_calls = 1;
+  settings.limits_max_followers = 8;
   TestDaemon small(settings);
   v1::ObserveRequest observe;
   observe.set_space("s");
@@ -281,7 +282,7 @@ TEST_F(MemoryServiceTest, RefusesCallsBeyondItsLimit) {
   ASSERT_TRUE(Call(small.memory(), &Stub::Observe, observe, &observed).ok());
   ASSERT_EQ(observed.accepted(), 600u);
   // Eight streams of ten megabytes whose client reads the first piece only: each stands in its flow control and keeps its
-  // place. The ninth call finds none. The window must not grow with what the client takes for the bandwidth.
+  // place. The ninth finds none. The window must not grow with what the client takes for the bandwidth.
   grpc::ChannelArguments narrow;
   narrow.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   narrow.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -299,10 +300,15 @@ TEST_F(MemoryServiceTest, RefusesCallsBeyondItsLimit) {
     v1::RecallStreamResponse piece;
     ASSERT_TRUE(readers.back()->Read(&piece));
   }
-  v1::RecallResponse response;
-  const grpc::Status status = Call(small.memory(), &Stub::Recall, Cue("s", std::vector<float>(4096, 1), 1), &response);
+  grpc::ClientContext ninth;
+  const auto refused = slow->RecallStream(&ninth, request);
+  v1::RecallStreamResponse piece;
+  EXPECT_FALSE(refused->Read(&piece));
+  const grpc::Status status = refused->Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("server.max_concurrent_calls is 8"));
+  EXPECT_THAT(status.error_message(), HasSubstr("limits.max_followers is 8"));
+  v1::RecallResponse response;
+  EXPECT_TRUE(Call(small.memory(), &Stub::Recall, Cue("s", std::vector<float>(4096, 1), 1), &response).ok());
   for (size_t i = 0; i < readers.size(); ++i) {
     contexts[i]->TryCancel();
     EXPECT_EQ(readers[i]->Finish().error_code(), grpc::StatusCode::CANCELLED);

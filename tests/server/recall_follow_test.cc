@@ -134,23 +134,36 @@ TEST_F(ServerRecallFollowTest, GoesOnBehindThePoint) {
 
 TEST_F(ServerRecallFollowTest, RefusesWhatItCannotServe) {
   Observe(stub_, {"a"});
+  const auto streamed = [this](bool after) {
+    v1::RecallStreamRequest request;
+    request.mutable_recall()->set_space("s");
+    request.mutable_recall()->set_embedding_f32(F32({1, 0}));
+    request.mutable_recall()->set_k(1);
+    if (after) request.mutable_after();
+    grpc::ClientContext context;
+    const auto reader = stub_.RecallStream(&context, request);
+    v1::RecallStreamResponse response;
+    while (reader->Read(&response)) {
+    }
+    return reader->Finish();
+  };
+  EXPECT_EQ(streamed(true).error_code(), grpc::StatusCode::INVALID_ARGUMENT) << "there is no follow";
+  EXPECT_TRUE(streamed(false).ok());
   Follower first(stub_), second(stub_);
   first.ReadUntil(1);
   second.ReadUntil(1);
+  // Whose answer is streamed may wait for its client as long as it likes.
+  EXPECT_EQ(streamed(false).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   const grpc::Status third = Follower(stub_).Finish();
   EXPECT_EQ(third.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(third.error_message(), HasSubstr("limits.max_followers is 2"));
-  // Followers take no place of other calls, nor others theirs.
-  v1::RecallStreamRequest request;
-  request.mutable_recall()->set_space("s");
-  request.mutable_recall()->set_embedding_f32(F32({1, 0}));
-  request.mutable_recall()->set_k(1);
-  request.mutable_after();
-  grpc::ClientContext context;
-  const auto reader = stub_.RecallStream(&context, request);
-  v1::RecallStreamResponse response;
-  EXPECT_FALSE(reader->Read(&response));
-  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  // They take no place of other calls.
+  v1::RecallRequest request;
+  request.set_space("s");
+  request.set_embedding_f32(F32({1, 0}));
+  request.set_k(1);
+  v1::RecallResponse response;
+  EXPECT_TRUE(Call(stub_, &Stub::Recall, request, &response).ok());
 }
 
 TEST_F(ServerRecallFollowTest, EndsWithTheSpace) {
