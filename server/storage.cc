@@ -215,28 +215,19 @@ absl::StatusOr<SnapshotOutcome> Storage::Snapshot(const std::string& path) {
   if (path.empty() || path.front() != '/') {
     return absl::InvalidArgumentError(fmt::format("directory '{}' is not an absolute path", path));
   }
-  // Null while what is there is not ours.
   std::unique_ptr<Directory> target;
-  const auto linked = journal_->SnapshotInto([&]() -> absl::StatusOr<Directory*> {
-    ENGRAM_ASSIGN_OR_RETURN(auto opened, OpenPosixDirectory(path, /*create=*/true));
-    ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::string> there, opened->List());
+  ENGRAM_ASSIGN_OR_RETURN(const auto linked, journal_->SnapshotInto([&]() -> absl::StatusOr<Directory*> {
+    ENGRAM_ASSIGN_OR_RETURN(target, OpenPosixDirectory(path, /*create=*/true));
+    ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::string> there, target->List());
     if (!there.empty()) {
       return absl::FailedPreconditionError(fmt::format("directory '{}' is not empty, it has '{}'", path, there.front()));
     }
-    target = std::move(opened);
     return target.get();
-  });
-  if (!linked.ok()) {
-    if (target == nullptr) return linked.status();
-    // Half a snapshot is none, and its links would keep files from being given back.
-    const auto half = target->List();
-    for (const std::string& name : half.ok() ? *half : std::vector<std::string>()) target->Remove(name).IgnoreError();
-    return linked.status();
-  }
+  }));
   SnapshotOutcome outcome;
-  outcome.token = {journal_->id(), linked->through};
-  outcome.segments = linked->segments;
-  outcome.bytes = linked->bytes;
+  outcome.token = {journal_->id(), linked.through};
+  outcome.segments = linked.segments;
+  outcome.bytes = linked.bytes;
   return outcome;
 }
 

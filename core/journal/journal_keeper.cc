@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/check.h"
 #include "core/journal/segmented_journal.h"
@@ -135,9 +136,15 @@ absl::StatusOr<SegmentedJournal::Linked> SegmentedJournal::LinkInto(Directory& t
   MutexLock files(files_mu_);
   Manifest manifest = manifest_;
   Linked linked;
+  std::vector<std::string> made;
+  // Half a snapshot is none, and its links would keep files from being given back. What else is there is somebody else's.
+  absl::Cleanup undo = [&] {
+    for (auto name = made.rbegin(); name != made.rend(); ++name) target.Remove(*name).IgnoreError();
+  };
   for (const auto& segment : segments()) {
     if (!segment->sealed()) break;
     ENGRAM_RETURN_IF_ERROR(directory_->LinkInto(segment->name(), target, segment->name()));
+    made.push_back(segment->name());
     linked.through = segment->last();
     linked.bytes += segment->bytes();
     ++linked.segments;
@@ -145,10 +152,17 @@ absl::StatusOr<SegmentedJournal::Linked> SegmentedJournal::LinkInto(Directory& t
   manifest.sealed_through = linked.through;
   if (!manifest.checkpoint.empty()) {
     // A checkpoint is a cache: without it the copy only starts more slowly.
-    if (!directory_->LinkInto(manifest.checkpoint, target, manifest.checkpoint).ok()) manifest.checkpoint.clear();
+    if (directory_->LinkInto(manifest.checkpoint, target, manifest.checkpoint).ok()) {
+      made.push_back(manifest.checkpoint);
+    } else {
+      manifest.checkpoint.clear();
+    }
   }
+  // It may be there after an error too.
+  made.emplace_back(kManifestName);
   ENGRAM_RETURN_IF_ERROR(engram::WriteManifest(target, manifest));
   ENGRAM_RETURN_IF_ERROR(target.Sync());
+  std::move(undo).Cancel();
   return linked;
 }
 
@@ -163,6 +177,8 @@ absl::StatusOr<SegmentedJournal::Linked> SegmentedJournal::SnapshotInto(
     if (--snapshots_ == 0) snapshot_done_.NotifyAll();
   };
   ENGRAM_RETURN_IF_ERROR(SealThrough().status());
+  // Two into one directory would both find it empty.
+  MutexLock lock(linking_mu_);
   ENGRAM_ASSIGN_OR_RETURN(Directory* const target, open());
   return LinkInto(*target);
 }

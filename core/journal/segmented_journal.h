@@ -119,12 +119,13 @@ class SegmentedJournal final : public Journal {
     uint64_t segments = 0;
     uint64_t bytes = 0;
   };
-  // Hard links to every sealed segment, and a manifest for them, in an empty directory on the same file system.
+  // Hard links to every sealed segment, and a manifest for them, in an empty directory on the same file system. After an
+  // error none of them is left.
   absl::StatusOr<Linked> LinkInto(Directory& target) ABSL_LOCKS_EXCLUDED(files_mu_, segments_mu_);
-  // SealThrough, then LinkInto the directory that `open` gives; Replace waits meanwhile. What it drops may live on in a
-  // record that came behind what was sealed, and the copy would have neither.
+  // SealThrough, then LinkInto the directory that `open` finds empty, one at a time; Replace waits meanwhile. What it drops
+  // may live on in a record that came behind what was sealed, and the copy would have neither.
   absl::StatusOr<Linked> SnapshotInto(const std::function<absl::StatusOr<Directory*>()>& open)
-      ABSL_LOCKS_EXCLUDED(mu_, files_mu_, segments_mu_);
+      ABSL_LOCKS_EXCLUDED(mu_, linking_mu_, files_mu_, segments_mu_);
   // Names the newest checkpoint, in a manifest that survives a power cut.
   absl::Status SetCheckpoint(const std::string& name) ABSL_LOCKS_EXCLUDED(files_mu_);
   std::string checkpoint() const ABSL_LOCKS_EXCLUDED(files_mu_);
@@ -237,6 +238,7 @@ class SegmentedJournal final : public Journal {
   std::vector<std::shared_ptr<Segment>> to_seal_ ABSL_GUARDED_BY(keeper_mu_);
   bool keep_again_ ABSL_GUARDED_BY(keeper_mu_) = false;  // Something came up since the keeper last looked.
 
+  Mutex linking_mu_;  // Of snapshots: from the look at the directory to the last name in it.
   // Serialises changes of which files there are.
   mutable Mutex files_mu_;
   Manifest manifest_ ABSL_GUARDED_BY(files_mu_);

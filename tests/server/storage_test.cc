@@ -7,10 +7,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <latch>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/stream/thread_executor.h"
@@ -165,6 +168,31 @@ TEST_F(StorageTest, ASnapshotTouchesNothingThatIsThereAlready) {
   EXPECT_THAT(std::string(refused.status().message()), AllOf(HasSubstr("taken"), HasSubstr("MANIFEST")));
   EXPECT_THAT(Names(directory_ / "taken"), ElementsAre("MANIFEST"));
   EXPECT_EQ(std::filesystem::file_size(directory_ / "taken/MANIFEST"), 4u);
+}
+
+// As when a client gives up waiting for the first and sends it again.
+TEST_F(StorageTest, OfTwoSnapshotsIntoOneDirectoryOneIsMadeAndKept) {
+  Start();
+  MakeSpace("a");
+  for (int round = 0; round < 25; ++round) {
+    SCOPED_TRACE(round);
+    const std::string target = directory_ / "twice-" + std::to_string(round);
+    std::latch begin(2);
+    std::array<absl::StatusOr<SnapshotOutcome>, 2> made;
+    {
+      std::vector<std::jthread> clients;
+      for (auto& mine : made) {
+        clients.emplace_back([&] {
+          begin.arrive_and_wait();
+          mine = storage_->Snapshot(target);
+        });
+      }
+    }
+    ASSERT_NE(made[0].ok(), made[1].ok()) << made[0].status() << made[1].status();
+    const absl::Status refused = made[made[0].ok() ? 1 : 0].status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+    ASSERT_THAT(Names(target), ElementsAre("00000000000000000001.journal", "MANIFEST"));
+  }
 }
 
 TEST_F(StorageTest, ASnapshotOntoAnotherDiskIsRefusedAndLeavesNothing) {
