@@ -233,10 +233,10 @@ bool SegmentedJournal::CommitStep() {
 bool SegmentedJournal::AwaitRoom(const absl::Status& why) {
   if (!waiting_for_room_.exchange(true)) observer_->OnWaiting(why);
   if (options_.stepped) return false;
-  const MonotonicTime until = clock_->Now() + kRoomCheck;
+  MonotonicTime until = clock_->Now() + kRoomCheck;
+  if (unsynced_ != nullptr) until = std::min(until, sync_due_);
   MutexLock lock(mu_);
   room_.NotifyAll();  // Who waits for everything to be durable may want to know.
-  room_.NotifyAll();
   while (!closing_ && clock_->WaitUntil(wait_for_room_, mu_, until)) {
   }
   return !closing_;
@@ -246,7 +246,13 @@ absl::Status SegmentedJournal::Commit(CommitGroup& group) {
   const MonotonicTime begin = clock_->Now();
   absl::Status status = WriteGroup(group);
   // Where even prepared files may want room: the same bytes at the same place, until there is some.
-  while (absl::IsResourceExhausted(status) && AwaitRoom(status)) status = WriteGroup(group);
+  while (absl::IsResourceExhausted(status)) {
+    const bool waiting = AwaitRoom(status);
+    // What is acknowledged neither waits with it nor is given up with it.
+    ENGRAM_RETURN_IF_ERROR(SyncIfDue(!waiting));
+    if (!waiting) break;
+    status = WriteGroup(group);
+  }
   ENGRAM_RETURN_IF_ERROR(status);
   if (waiting_for_room_.exchange(false)) observer_->OnWaiting(absl::OkStatus());
   const bool synced = options_.durability == Durability::kFsync;

@@ -180,7 +180,7 @@ class SegmentedJournal final : public Journal {
   absl::Status WriteGroup(CommitGroup& group) ABSL_LOCKS_EXCLUDED(mu_);
   // A new segment for the positions from last() + 1 on.
   absl::Status OpenSegment() ABSL_LOCKS_EXCLUDED(mu_);
-  // Waits a moment for the disk to have room; false when there is no waiting any more.
+  // Waits a moment for the disk to have room, or until a sync is due; false when there is no waiting any more.
   bool AwaitRoom(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
   void Fail(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status SyncIfDue(bool now) ABSL_LOCKS_EXCLUDED(mu_);

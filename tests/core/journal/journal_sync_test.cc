@@ -1,5 +1,6 @@
 // What a sync vouches for, and what is done when it fails or is left out: each of these needs one moment of its own that a
 // random power cut hardly ever meets.
+#include <deque>
 #include <numeric>
 
 #include "tests/core/journal/journal_fixture.h"
@@ -137,6 +138,68 @@ TEST_F(JournalSyncTest, AFailedSyncOfAnIdleJournalInModeIntervalIsFatalToo) {
   EXPECT_FALSE(observer_.fatal().ok());
   EXPECT_FALSE(AppendNext().ok());
   journal_.reset();
+}
+
+// In mode interval, on a disk that filled up behind the first record, with the second one waiting for room.
+class FullDiskInModeInterval : public JournalSyncTest {
+ protected:
+  void CommitOneAndHaveOneWait(uint64_t seed) {
+    journal_.reset();
+    disk_.~FaultyDisk();
+    new (&disk_) FaultyDisk({.seed = seed});
+    directory_ = disk_.Open();
+    auto opened = SegmentedJournal::Open(directory_.get(), options_, &fake_clock_, &observers_.emplace_back());
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    journal_ = *std::move(opened);
+    Start();
+    ASSERT_TRUE(AppendNext().ok());
+    sink_.Await(1);
+    disk_.Fail({.call = FileCall::kWrite, .status = DiskIsFull(), .until_cleared = true});
+    ASSERT_TRUE(AppendNext().ok());
+    observers_.back().AwaitWaits(1);
+    fake_clock_.AwaitWaiters(1);
+  }
+  void ExpectTheFirstAfterAPowerCut(uint64_t seed) {
+    EXPECT_EQ(sink_.through(), 1);
+    EXPECT_TRUE(observers_.back().fatal().ok()) << observers_.back().fatal();
+    disk_.ClearFaults();
+    disk_.Cut(seed);
+    ASSERT_TRUE(Open(options_).ok());
+    EXPECT_GE(journal_->last(), 1u);
+    EXPECT_EQ(ReplayAll(), Through(journal_->last()));
+  }
+  static JournalOptions WithoutSpares() {
+    JournalOptions options = SmallJournal();
+    options.spare_segments = 0;
+    options.durability = Durability::kInterval;
+    // Sooner than the disk is looked at again.
+    options.sync_interval = std::chrono::milliseconds(20);
+    return options;
+  }
+
+  const JournalOptions options_ = WithoutSpares();
+  FakeClock fake_clock_;
+  std::deque<RememberingObserver> observers_;
+};
+
+TEST_F(FullDiskInModeInterval, WhatIsAcknowledgedIsSyncedWhenItIsDue) {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    SCOPED_TRACE(seed);
+    CommitOneAndHaveOneWait(seed);
+    fake_clock_.Advance(options_.sync_interval);
+    // It has done what was due, and waits on.
+    fake_clock_.AwaitWaiters(1);
+    ExpectTheFirstAfterAPowerCut(seed);
+  }
+}
+
+TEST_F(FullDiskInModeInterval, ClosingSyncsWhatIsAcknowledgedAndGivesUpTheRest) {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    SCOPED_TRACE(seed);
+    CommitOneAndHaveOneWait(seed);
+    journal_->Close();
+    ExpectTheFirstAfterAPowerCut(seed);
+  }
 }
 
 // The old file of a rewritten segment becomes the next one: its bytes go while a power cut could still bring back its
