@@ -149,7 +149,8 @@ absl::StatusOr<SegmentedJournal::Linked> SegmentedJournal::LinkInto(Directory& t
     linked.bytes += segment->bytes();
     ++linked.segments;
   }
-  manifest.sealed_through = linked.through;
+  // Where the end of the log is lost the copy is not to give out its positions either.
+  manifest.sealed_through = std::max(manifest.sealed_through, linked.through);
   if (!manifest.checkpoint.empty()) {
     // A checkpoint is a cache: without it the copy only starts more slowly.
     if (directory_->LinkInto(manifest.checkpoint, target, manifest.checkpoint).ok()) {
