@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <optional>
 #include <utility>
 
 #include "core/base/thread_name.h"
@@ -94,7 +95,7 @@ absl::Status Storage::Recover(Engine& engine) {
   }
   appended_since_checkpoint_.store(report->bytes - report->checkpoint.bytes, std::memory_order_relaxed);
   checkpoint_bytes_.store(report->checkpoint.bytes, std::memory_order_relaxed);
-  checkpoint_floor_.Recovered(report->checkpoint.position);
+  checkpoint_floor_.Recovered(report->checkpoint.name.empty() ? std::nullopt : std::optional(report->checkpoint.position));
   loaded_ = std::move(report->checkpoint);
   applied_ = std::make_unique<SpaceLiveness>(
       &engine.registry(), [&engine] { return engine.applied_through(); },

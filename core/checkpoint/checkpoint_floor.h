@@ -9,30 +9,36 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 namespace engram {
 
 class CheckpointFloor {
  public:
-  // After a start: that of the checkpoint it loaded, 0 for none. All others are removed by then.
-  void Recovered(uint64_t position) { position_.store(position, std::memory_order_relaxed); }
+  // After a start: that of the checkpoint it loaded, if any. All others are removed by then.
+  void Recovered(std::optional<uint64_t> position) { Set(position.value_or(kNone)); }
   // Before an attempt at `position`, which everything applied has reached.
   void Begin(uint64_t position) {
-    uint64_t none = 0;
+    uint64_t none = kNone;
     position_.compare_exchange_strong(none, position, std::memory_order_relaxed);
   }
   // After the attempt was named, and the others removed.
-  void Written(uint64_t position) { position_.store(position, std::memory_order_relaxed); }
+  void Written(uint64_t position) { Set(position); }
 
   // `applied_through` as it is now: where there is no checkpoint, none can come to be of an earlier position.
   uint64_t Get(uint64_t applied_through) const {
     const uint64_t position = position_.load(std::memory_order_relaxed);
-    return position != 0 ? position : applied_through;
+    return position != kNone ? position : applied_through;
   }
 
  private:
+  // No position. Not 0: a checkpoint begun before the first record has that, and spaces made while it was written.
+  static constexpr uint64_t kNone = UINT64_MAX;
+
+  void Set(uint64_t position) { position_.store(position, std::memory_order_relaxed); }
+
   // Atomic: written by whoever makes a checkpoint, read by the rewriter; both hold the storage's work mutex.
-  std::atomic<uint64_t> position_{0};
+  std::atomic<uint64_t> position_{kNone};
 };
 
 }  // namespace engram

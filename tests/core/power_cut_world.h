@@ -91,9 +91,9 @@ class PowerCutWorld {
       EXPECT_TRUE(!disk_.powered() || (excused && defect.file.ends_with(".checkpoint"))) << defect.Render();
     }
     report_ = *std::move(report);
-    floor_.Recovered(report_.checkpoint.position);
     checkpoint_of_.reset();
     from_checkpoint_ = !report_.checkpoint.name.empty();
+    floor_.Recovered(from_checkpoint_ ? std::optional(report_.checkpoint.position) : std::nullopt);
     journal_->SetApplied([this] { return engine_->applied_through(); });
     engine_->Start();
     // What is not attached is not saved.
