@@ -52,7 +52,6 @@ bool SegmentedJournal::KeepStep(MonotonicTime* next) {
         to_seal_.erase(to_seal_.begin());
       }
       MutexLock lock(mu_);
-      --unsealed_;
       room_.NotifyAll();
       did = true;
     }
@@ -108,6 +107,7 @@ absl::StatusOr<uint64_t> SegmentedJournal::SealThrough() {
   while (options_.stepped && Step()) {
   }
   uint64_t target;
+  std::shared_ptr<Segment> segment;
   {
     MutexLock lock(mu_);
     target = last_.load(std::memory_order_relaxed);
@@ -120,15 +120,19 @@ absl::StatusOr<uint64_t> SegmentedJournal::SealThrough() {
       retire_wanted_ = true;
       work_.NotifyOne();
     }
+    // They are sealed in their order. What comes behind it may be long in coming, on a full disk as long as that is full.
+    segment = FindSegment(target);
   }
   while (options_.stepped && Step()) {
   }
   MutexLock lock(mu_);
-  while (retire_wanted_ || unsealed_ > 0) {
+  while (segment != nullptr && !segment->sealed()) {
     if (!failed_.ok()) return failed_;
     if (closing_ || options_.stepped || seal_waits_.load()) return Unsealable();
     room_.Wait(mu_);
   }
+  // It may have failed behind the sealing, at the manifest.
+  if (!failed_.ok()) return failed_;
   return target;
 }
 

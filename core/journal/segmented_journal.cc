@@ -191,7 +191,6 @@ bool SegmentedJournal::CommitStep() {
       what = kRetire;
       retired = std::exchange(current_, nullptr);
       retire_wanted_ = false;
-      if (retired != nullptr) ++unsealed_;
     } else if (segment_wanted_ && !closing_) {
       what = kOpen;
     } else if (unsynced_ != nullptr && (closing_ || clock_->Now() >= sync_due_)) {

@@ -106,7 +106,7 @@ class SegmentedJournal final : public Journal {
   // In the order of positions, as they are now.
   std::vector<std::shared_ptr<Segment>> segments() const ABSL_LOCKS_EXCLUDED(segments_mu_);
   // Waits until everything committed so far lies in sealed segments; the last position that does.
-  absl::StatusOr<uint64_t> SealThrough() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<uint64_t> SealThrough() ABSL_LOCKS_EXCLUDED(mu_, segments_mu_);
   // Waits until everything appended so far is synced. UNAVAILABLE while the log waits for room.
   absl::Status AwaitDurable() ABSL_LOCKS_EXCLUDED(mu_);
   // Puts `replacement`, written and synced under `name`, in the place of the adjacent sealed segments `run`. An error
@@ -225,7 +225,6 @@ class SegmentedJournal final : public Journal {
   bool retire_wanted_ ABSL_GUARDED_BY(mu_) = false;
   bool closing_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status failed_ ABSL_GUARDED_BY(mu_);
-  uint32_t unsealed_ ABSL_GUARDED_BY(mu_) = 0;  // Segments handed to the keeper.
 
   // The committer's.
   std::unique_ptr<CommitGroup> taken_;
