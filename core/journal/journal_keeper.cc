@@ -41,9 +41,12 @@ bool SegmentedJournal::KeepStep(MonotonicTime* next) {
     if (absl::IsResourceExhausted(status)) {
       *next = clock_->Now() + kAgain;
       seal_waits_.store(true);
-      MutexLock lock(mu_);
-      room_.NotifyAll();
-      return false;
+      {
+        MutexLock lock(mu_);
+        room_.NotifyAll();
+      }
+      bool waiting = false;
+      return FreeReplaced(&waiting);
     }
     seal_waits_.store(false);
     if (status.ok()) {

@@ -242,5 +242,27 @@ TEST_F(JournalSyncTest, AReplacedSegmentIsNotWrittenOverBeforeTheNewOneHasItsNam
   }
 }
 
+// It may be what there is to be had on a full disk.
+TEST_F(JournalSyncTest, AReplacedSegmentIsGivenBackWhileSealingWaitsForRoom) {
+  disk_.Fail({.call = FileCall::kCreate, .status = DiskIsFull(), .suffix = ".filling", .until_cleared = true});
+  ASSERT_TRUE(Open(Stepped()).ok());
+  Start();
+  while (journal_->segments().size() < 2) {
+    ASSERT_TRUE(AppendNext().ok());
+    Commit();
+  }
+  const Fault no_footer{.call = FileCall::kWrite, .status = DiskIsFull(), .until_cleared = true};
+  disk_.Fail(no_footer);
+  EXPECT_TRUE(absl::IsUnavailable(journal_->SealThrough().status()));
+  disk_.ClearFaults();
+  ReplaceFirstByACopy();
+  disk_.Fail(no_footer);
+  EXPECT_TRUE(absl::IsUnavailable(journal_->SealThrough().status()));
+  EXPECT_EQ(journal_->ReadFiles().spares.recycled, 1u);
+  disk_.ClearFaults();
+  EXPECT_TRUE(journal_->SealThrough().ok());
+  EXPECT_TRUE(observer_.fatal().ok()) << observer_.fatal();
+}
+
 }  // namespace
 }  // namespace engram::testing
