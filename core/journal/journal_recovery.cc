@@ -76,7 +76,8 @@ absl::Status SegmentedJournal::LoadManifest(const std::vector<std::string>& name
       if (!PositionOfSegmentFile(name)) continue;
       ENGRAM_ASSIGN_OR_RETURN(const auto file, directory_->Open(name, Directory::Mode::kRead));
       const auto header = ReadHeader(*file);
-      if (!header.ok()) continue;
+      if (absl::IsDataLoss(header.status())) continue;
+      if (!header.ok()) return header.status();
       manifest_.lineage = header->lineage;
       JournalDefect defect;
       defect.file = kManifestName;
@@ -132,7 +133,8 @@ absl::Status SegmentedJournal::LoadSegment(const std::string& name, std::optiona
   const uint64_t first = *PositionOfSegmentFile(name);
   ENGRAM_ASSIGN_OR_RETURN(std::shared_ptr<File> file, directory_->Open(name, Directory::Mode::kReadWrite));
   const auto header = ReadHeader(*file);
-  if (absl::IsFailedPrecondition(header.status())) return header.status();
+  // Of a newer version, or not to be read now: it may be whole, and what is taken for damaged is gone on without.
+  if (!header.ok() && !absl::IsDataLoss(header.status())) return header.status();
   if (first <= last()) return RemoveCovered(name, *file, header);
   if (header.ok() && header->lineage != lineage_) {
     return absl::FailedPreconditionError(fmt::format("{} is a segment of journal {:016x}, this directory's is {:016x}",
@@ -152,6 +154,7 @@ absl::Status SegmentedJournal::LoadSegment(const std::string& name, std::optiona
     return absl::OkStatus();
   }
   auto footer = ReadFooter(*file, *header);
+  if (!footer.ok() && !absl::IsDataLoss(footer.status())) return footer.status();
   // Where a whole footer ends before the next segment, what lay between is missing, and this one has all it ever had.
   if (footer.ok()) {
     ENGRAM_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
@@ -173,6 +176,7 @@ absl::Status SegmentedJournal::RemoveCovered(const std::string& name, File& file
                               header->lineage);
   } else if (header.ok()) {
     const auto footer = ReadFooter(file, *header);
+    if (!footer.ok() && !absl::IsDataLoss(footer.status())) return footer.status();
     if (footer.ok() && footer->last_position > last()) {
       defect.what = fmt::format("it goes through position {}, the one before it through {}; not used",
                                 footer->last_position, last());

@@ -89,16 +89,17 @@ absl::StatusOr<SegmentHeader> DecodeHeader(std::span<const std::byte> bytes) {
 }
 
 absl::StatusOr<SegmentHeader> ReadHeader(const File& file) {
-  absl::Status first;
+  absl::Status why;
   for (const size_t offset : {size_t{0}, kHeaderCopyAt}) {
     std::array<std::byte, kHeaderBytes> bytes;
     absl::StatusOr<size_t> got = file.ReadAt(offset, bytes);
     absl::StatusOr<SegmentHeader> header =
         got.ok() ? DecodeHeader(std::span(bytes).first(*got)) : absl::StatusOr<SegmentHeader>(At(file, got.status()));
     if (header.ok()) return header;
-    if (first.ok()) first = header.status();
+    // What cannot be read may be whole, so it goes before damage.
+    if (why.ok() || (absl::IsDataLoss(why) && !absl::IsDataLoss(header.status()))) why = header.status();
   }
-  return At(file, first);
+  return At(file, why);
 }
 
 uint64_t EncodedFooterSize(const SegmentFooter& footer) { return FooterRecordBytes(footer) + kTrailerBytes; }

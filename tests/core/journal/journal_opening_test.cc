@@ -77,6 +77,45 @@ TEST_F(JournalOpeningTest, AManifestThatCannotBeReadIsNotTakenForADamagedOne) {
   }
 }
 
+TEST_F(JournalOpeningTest, ASegmentThatCannotBeReadIsNotTakenForADamagedOne) {
+  ASSERT_TRUE(Open(SmallJournal()).ok());
+  Start();
+  Write(5);
+  ASSERT_TRUE(journal_->SealThrough().ok());
+  Write(5);
+  journal_->Close();
+  const std::string name = FileNameOfSegment(1);
+  const auto whole = ReadWhole(*directory_, name, 1 << 20);
+  const Fault unread{.call = FileCall::kRead, .status = InputOutputError(), .suffix = name, .until_cleared = true};
+  // Both headers; the second where the first is damaged; the footer behind whole ones; a header without a manifest.
+  for (const char* what : {"headers", "second header", "footer", "no manifest"}) {
+    SCOPED_TRACE(what);
+    Fault fault = unread;
+    if (std::string_view(what) == "second header") {
+      disk_.FlipBit(name, 20, 1);
+      fault.nth = 2;
+    } else if (std::string_view(what) == "footer") {
+      fault.nth = 2;
+    } else if (std::string_view(what) == "no manifest") {
+      ASSERT_TRUE(directory_->Remove("MANIFEST").ok());
+    }
+    disk_.Fail(fault);
+    const absl::Status opened = Open(SmallJournal());
+    EXPECT_TRUE(absl::IsInternal(opened)) << opened;
+    disk_.ClearFaults();
+    if (std::string_view(what) == "no manifest") {
+      EXPECT_FALSE(directory_->Open("MANIFEST", Directory::Mode::kRead).ok());
+    }
+    if (std::string_view(what) == "second header") disk_.FlipBit(name, 20, 1);
+    const auto left = ReadWhole(*directory_, name, 1 << 20);
+    ASSERT_TRUE(left.ok());
+    EXPECT_TRUE(*left == *whole);
+    ASSERT_TRUE(Open(SmallJournal()).ok());
+    EXPECT_THAT(journal_->defects(), SizeIs(std::string_view(what) == "no manifest" ? 1u : 0u));
+    EXPECT_EQ(ReplayAll(), Through(10));
+  }
+}
+
 TEST_F(JournalOpeningTest, ALastSegmentThatTheManifestKnowsSealedIsNotCutWhereItIsDamaged) {
   ASSERT_TRUE(Open(Stepped()).ok());
   Start();
