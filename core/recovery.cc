@@ -1,6 +1,7 @@
 #include "core/recovery.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace engram {
@@ -80,6 +81,11 @@ absl::StatusOr<RecoveryReport> Recover(Engine& engine, SegmentedJournal& journal
   };
   ENGRAM_RETURN_IF_ERROR(
       journal.Replay(report.checkpoint.position, apply, [&](uint64_t bytes) { progress.Read(before + bytes); }));
+  std::vector<PositionRange> missing;
+  std::merge(report.checkpoint.missing.begin(), report.checkpoint.missing.end(), journal.missed().begin(),
+             journal.missed().end(), std::back_inserter(missing),
+             [](const PositionRange& a, const PositionRange& b) { return a.first < b.first; });
+  for (const PositionRange& range : missing) AddRange(range, &report.missing);
   report.position = journal.last();
   report.bytes = before + to_replay;
   report.defects = journal.defects();

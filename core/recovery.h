@@ -56,6 +56,9 @@ struct RecoveryReport {
   uint64_t bytes = 0;         // Read, of checkpoint and journal.
   Duration took{0};
   std::vector<JournalDefect> defects;
+  // What the engine lacks: positions that may have had records and could not be read, by this start or by those before
+  // the checkpoint. For WriteCheckpoint.
+  std::vector<PositionRange> missing;
 };
 
 // `engine` is new and has that journal.

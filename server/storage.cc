@@ -97,6 +97,7 @@ absl::Status Storage::Recover(Engine& engine) {
   checkpoint_bytes_.store(report->checkpoint.bytes, std::memory_order_relaxed);
   checkpoint_floor_.Recovered(report->checkpoint.name.empty() ? std::nullopt : std::optional(report->checkpoint.position));
   loaded_ = std::move(report->checkpoint);
+  missing_ = std::move(report->missing);
   applied_ = std::make_unique<SpaceLiveness>(
       &engine.registry(), [&engine] { return engine.applied_through(); },
       [this, &engine] { return checkpoint_floor_.Get(engine.applied_through()); });
@@ -185,7 +186,7 @@ absl::StatusOr<Token> Storage::Checkpoint(Engine& engine, uint64_t bytes_per_sec
   const uint64_t position = engine.applied_through();
   checkpoint_floor_.Begin(position);
   ENGRAM_ASSIGN_OR_RETURN(const WrittenCheckpoint written,
-                          WriteCheckpoint(position, engine.registry(), *journal_,
+                          WriteCheckpoint(position, engine.registry(), *journal_, missing_,
                                           {.clock = clock_,
                                            .bytes_per_second = bytes_per_second,
                                            .stop = upkeep_.get_stop_token()}));

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "config/settings.h"
 #include "core/base/clock.h"
@@ -86,6 +87,7 @@ class Storage final : public JournalObserver {
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<Journal> opened_;
   SegmentedJournal* journal_ = nullptr;
+  std::vector<PositionRange> missing_;  // What the engine lacks of the log.
   LoadedCheckpoint loaded_;  // The upkeep's, until its graphs are attached.
   std::unique_ptr<AppliedLog> applied_;
   std::unique_ptr<Rewriter> rewriter_;

@@ -9,6 +9,7 @@
 
 #include "core/base/check.h"
 #include "core/checkpoint/space_image.h"
+#include "core/journal/little_endian.h"
 
 namespace engram {
 namespace {
@@ -48,6 +49,7 @@ class Loader {
     ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::byte> dropped, TakeAll(SectionType::kDropped, 0));
     dropped_.resize(dropped.size() / sizeof(uint64_t));
     if (!dropped_.empty()) std::memcpy(dropped_.data(), dropped.data(), dropped_.size() * sizeof(uint64_t));
+    ENGRAM_RETURN_IF_ERROR(LoadMissing());
     for (uint32_t number = 0; number < file_->header().spaces; ++number) ENGRAM_RETURN_IF_ERROR(LoadSpace(number));
     if (next_ != file_->sections().size()) {
       return file_->Lost(file_->sections()[next_].offset, "a section behind the last space");
@@ -56,6 +58,7 @@ class Loader {
   }
 
   std::vector<uint64_t>& dropped() { return dropped_; }
+  std::vector<PositionRange>& missing() { return missing_; }
   std::vector<std::shared_ptr<Space>>& spaces() { return spaces_; }
   std::vector<LoadedCheckpoint::Graph>& graphs() { return graphs_; }
 
@@ -75,6 +78,24 @@ class Loader {
     std::vector<std::byte> bytes(section.bytes);
     ENGRAM_RETURN_IF_ERROR(file_->Read(section)->Read(bytes));
     return bytes;
+  }
+
+  absl::Status LoadMissing() {
+    if (next_ == file_->sections().size() || file_->sections()[next_].type != SectionType::kMissing) {
+      return absl::OkStatus();
+    }
+    const uint64_t at = file_->sections()[next_].offset;
+    ENGRAM_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, TakeAll(SectionType::kMissing, 0));
+    ByteCursor in(bytes);
+    while (in.left() > 0) {
+      const auto first = in.Take<uint64_t>();
+      const auto last = in.Take<uint64_t>();
+      if (!in.ok() || first > last || (!missing_.empty() && first <= missing_.back().last)) {
+        return file_->Lost(at, "what it lacks is no list of positions");
+      }
+      missing_.push_back({first, last});
+    }
+    return absl::OkStatus();
   }
 
   // What a section's reader found wrong, and where.
@@ -139,6 +160,7 @@ class Loader {
   const std::function<void(uint64_t)>& progress_;
   size_t next_ = 0;
   std::vector<uint64_t> dropped_;
+  std::vector<PositionRange> missing_;
   std::vector<std::shared_ptr<Space>> spaces_;
   std::vector<LoadedCheckpoint::Graph> graphs_;
   std::set<std::string> names_;
@@ -148,13 +170,23 @@ class Loader {
 }  // namespace
 
 absl::StatusOr<WrittenCheckpoint> WriteCheckpoint(uint64_t position, const SpaceRegistry& registry,
-                                                  SegmentedJournal& journal, CheckpointPace pace) {
+                                                  SegmentedJournal& journal, std::span<const PositionRange> missing,
+                                                  CheckpointPace pace) {
   // Before the spaces: one that is dropped in between is in neither, and replay drops it again.
   const std::vector<uint64_t> dropped = registry.RemovedLately();
   const std::vector<std::shared_ptr<Space>> spaces = registry.All();
   const CheckpointHeader header = {journal.lineage(), position, static_cast<uint32_t>(spaces.size())};
   ENGRAM_ASSIGN_OR_RETURN(const auto writer, CheckpointWriter::Create(&journal.directory(), header, std::move(pace)));
   ENGRAM_RETURN_IF_ERROR(WriteSection(*writer, SectionType::kDropped, 0, std::as_bytes(std::span(dropped))));
+  if (!missing.empty()) {
+    std::vector<std::byte> bytes(missing.size() * 2 * sizeof(uint64_t));
+    ByteWriter out(bytes.data());
+    for (const PositionRange& range : missing) {
+      out.Put(range.first);
+      out.Put(range.last);
+    }
+    ENGRAM_RETURN_IF_ERROR(WriteSection(*writer, SectionType::kMissing, 0, bytes));
+  }
   uint32_t number = 0;
   for (const auto& space : spaces) ENGRAM_RETURN_IF_ERROR(WriteSpace(*writer, number++, *space));
   // The rows may show what was forgotten by later records than those of the snapshots.
@@ -182,11 +214,20 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(SegmentedJournal& journal, const
   }
   Loader loader(file, registry, journal.id(), now_us, progress);
   ENGRAM_RETURN_IF_ERROR(loader.Load());
+  if (!loader.missing().empty()) {
+    ENGRAM_ASSIGN_OR_RETURN(const bool there, journal.HoldsAny(loader.missing()));
+    if (there) {
+      return absl::FailedPreconditionError(
+          fmt::format("{} was made while positions {}..{} could not all be read, and now some can", name,
+                      loader.missing().front().first, loader.missing().back().last));
+    }
+  }
   // Nothing can fail any more.
   for (const uint64_t id : loader.dropped()) registry.Remove(id);
   for (const auto& space : loader.spaces()) ENGRAM_CHECK(registry.Put(space));
   progress(file->bytes());
-  return LoadedCheckpoint{name, file->header().position, file->bytes(), file, std::move(loader.graphs())};
+  return LoadedCheckpoint{name, file->header().position,      file->bytes(),
+                          file, std::move(loader.missing()), std::move(loader.graphs())};
 }
 
 std::vector<JournalDefect> AttachGraphs(LoadedCheckpoint loaded, const std::stop_token& stop,

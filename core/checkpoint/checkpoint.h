@@ -10,16 +10,19 @@
 //            outlive all.
 // Blocking:  I/O. WriteCheckpoint holds a space's writer mutex for a few reads, and keeps the pace it is given.
 // Errors:    of loading: DATA_LOSS and FAILED_PRECONDITION, naming file and offset, when it is damaged, of another
-//            journal or ahead of this one; RESOURCE_EXHAUSTED when memory is out. The registry is as before. Of
-//            writing: those of the files, UNAVAILABLE (the log waits for room), CANCELLED; then the checkpoint before
-//            stands.
-// Why:       docs/durability.md. Whoever drops tombstones from the journal must keep those beyond the checkpoint's
-//            position.
+//            journal, ahead of this one or without what this one has; RESOURCE_EXHAUSTED when memory is out. The
+//            registry is as before. Of writing: those of the files, UNAVAILABLE (the log waits for room), CANCELLED; then
+//            the checkpoint before stands.
+// Why:       docs/durability.md. What could not be read when a checkpoint was made is not in it, and the replay behind it
+//            would pass it over once it can be; rewriting would take it for dead. So a checkpoint says what it lacks, and is
+//            refused as soon as the journal has any of that. Whoever drops tombstones from the journal must keep those
+//            beyond the checkpoint's position.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -39,15 +42,18 @@ struct WrittenCheckpoint {
   uint64_t bytes = 0;
 };
 
-// `position` is the applied watermark, read before. Names the new checkpoint in the manifest and removes the others.
+// `position` is the applied watermark, read before. `missing`: of the start that made the spaces (RecoveryReport). Names
+// the new checkpoint in the manifest and removes the others.
 absl::StatusOr<WrittenCheckpoint> WriteCheckpoint(uint64_t position, const SpaceRegistry& registry,
-                                                  SegmentedJournal& journal, CheckpointPace pace);
+                                                  SegmentedJournal& journal, std::span<const PositionRange> missing,
+                                                  CheckpointPace pace);
 
 struct LoadedCheckpoint {
   std::string name;
   uint64_t position = 0;
   uint64_t bytes = 0;
   std::shared_ptr<const CheckpointFile> file;
+  std::vector<PositionRange> missing;  // Behind its position and not in it: they could not be read, and still cannot.
   struct Graph {
     std::shared_ptr<Space> space;  // Nobody may link it until its graph is attached or given up.
     CheckpointSection section;

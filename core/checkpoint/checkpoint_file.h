@@ -48,6 +48,7 @@ enum class SectionType : uint32_t {
   kRecords = 3,  // The columns of its records.
   kRows = 4,     // The image of its rows.
   kGraph = 5,    // The image of its graph.
+  kMissing = 6,  // Positions whose records could not be read when it was made. Belongs to no space; only where there are any.
 };
 
 // "00000000000000000042.checkpoint", and back.

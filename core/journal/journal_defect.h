@@ -5,8 +5,19 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace engram {
+
+// Both of them, and all between.
+struct PositionRange {
+  uint64_t first = 0;
+  uint64_t last = 0;
+
+  friend bool operator==(const PositionRange&, const PositionRange&) = default;
+};
+// To ranges in their order, of which none begins behind it; what touches becomes one. One that is empty adds nothing.
+void AddRange(PositionRange range, std::vector<PositionRange>* ranges);
 
 struct JournalDefect {
   std::string file;

@@ -1,4 +1,4 @@
-// How the segmented journal finds out what is there: opening, cutting the tail, replaying.
+// How the segmented journal finds out what is there: opening, cutting the tail.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,24 +20,6 @@ uint64_t RandomId() {
   return ((uint64_t{device()} << 32) | device()) | 1;
 }
 
-JournalDefect Named(const std::string& file, const SegmentDefect& defect) {
-  JournalDefect named;
-  named.file = file;
-  named.offset = defect.offset;
-  named.bytes = defect.length;
-  if (defect.loses_records()) {
-    named.first = defect.first_missing;
-    named.last = defect.last_missing;
-  }
-  named.what = defect.what;
-  return named;
-}
-
-// Nothing is lost: a segment that was never sealed ends in bytes that are no record.
-bool EndsThere(const SegmentDefect& defect, const Segment& segment) {
-  return !defect.loses_records() && defect.offset >= segment.bytes();
-}
-
 Segment::Added Summarize(const SegmentReader& reader) {
   Segment::Added added = Segment::Summarize(reader.record().record, reader.record().position);
   added.offset = reader.offset();
@@ -45,14 +27,6 @@ Segment::Added Summarize(const SegmentReader& reader) {
 }
 
 }  // namespace
-
-std::string JournalDefect::Render() const {
-  std::string where = file;
-  if (bytes != 0) where += fmt::format(" at byte {} ({} bytes)", offset, bytes);
-  if (first != 0 && first == last) where += fmt::format(": position {}", first);
-  if (first != 0 && first != last) where += fmt::format(": positions {}..{}", first, last);
-  return where + ": " + what;
-}
 
 absl::StatusOr<std::unique_ptr<SegmentedJournal>> SegmentedJournal::Open(Directory* directory,
                                                                          const JournalOptions& options, Clock* clock,
@@ -230,13 +204,7 @@ absl::Status SegmentedJournal::ReadUnsealed(const std::string& name, std::shared
   for (const auto& [added, end] : found) {
     if (added.position < cut) segment->Add(added, end);
   }
-  bool damaged = false;
-  for (const SegmentDefect& defect : reader.defects()) {
-    if (defect.loses_records() && defect.first_missing == cut) break;
-    if (EndsThere(defect, *segment)) continue;
-    damaged = true;
-    NoteDefect(Named(name, defect));
-  }
+  const bool damaged = NoteDefects(*segment, reader, cut);
   uint64_t through = next ? *next - 1 : cut != UINT64_MAX ? cut - 1 : std::max(segment->last(), reader.last_position());
   if (through < header.first_position && !damaged) {
     // Opened and never written to: an ordinary end of the daemon.
@@ -346,44 +314,6 @@ void SegmentedJournal::CheckContinuity() {
   if (sealed_through > covered && !named(covered + 1)) missing(covered + 1, sealed_through);
   // New records must not take positions that a lost one may have had.
   last_.store(std::max(last(), sealed_through), std::memory_order_release);
-}
-
-uint64_t SegmentedJournal::ReplayBytes(uint64_t after) const {
-  uint64_t bytes = 0;
-  for (const auto& segment : segments()) {
-    if (segment->last() > after) bytes += segment->bytes();
-  }
-  return bytes;
-}
-
-absl::Status SegmentedJournal::Replay(uint64_t after,
-                                      const std::function<absl::Status(const JournalRecord&, uint64_t)>& sink,
-                                      const std::function<void(uint64_t)>& progress) {
-  uint64_t before = 0;
-  for (const auto& segment : segments()) {
-    if (segment->last() <= after) continue;
-    SegmentReader reader(segment->file(), {.sealed = true, .last_position = segment->last()});
-    ENGRAM_RETURN_IF_ERROR(reader.Open());
-    uint64_t told = 0;
-    while (true) {
-      ENGRAM_ASSIGN_OR_RETURN(const bool more, reader.Next());
-      if (!more) break;
-      const uint64_t position = reader.record().position;
-      if (position > segment->last()) break;
-      if (position > after) ENGRAM_RETURN_IF_ERROR(sink(reader.record().record, position));
-      constexpr uint64_t kStep = 1 << 20;
-      if (reader.offset() - told >= kStep) {
-        told = reader.offset();
-        progress(before + told);
-      }
-    }
-    for (const SegmentDefect& defect : reader.defects()) {
-      if (!EndsThere(defect, *segment)) NoteDefect(Named(segment->name(), defect));
-    }
-    before += segment->bytes();
-    progress(before);
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace engram

@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,6 +31,8 @@
 #include "core/journal/spare_segments.h"
 
 namespace engram {
+
+class SegmentReader;
 
 struct JournalOptions {
   Durability durability = Durability::kFsync;
@@ -72,6 +75,10 @@ class SegmentedJournal final : public Journal {
   // Every record beyond `after`, in order. `progress` hears of bytes read, now and then.
   absl::Status Replay(uint64_t after, const std::function<absl::Status(const JournalRecord&, uint64_t)>& sink,
                       const std::function<void(uint64_t)>& progress);
+  // Of the last Replay: the positions beyond its `after` that may have had records and could not be read, in order.
+  const std::vector<PositionRange>& missed() const { return missed_; }
+  // A record of those can be read. Reads what has some of them, and tells of its defects.
+  absl::StatusOr<bool> HoldsAny(std::span<const PositionRange> positions) const ABSL_LOCKS_EXCLUDED(segments_mu_);
   // Bytes that Replay would read.
   uint64_t ReplayBytes(uint64_t after) const ABSL_LOCKS_EXCLUDED(segments_mu_);
   void Start(CommitSink* sink) override;
@@ -141,7 +148,7 @@ class SegmentedJournal final : public Journal {
 
   SegmentedJournal(Directory* directory, const JournalOptions& options, Clock* clock, JournalObserver* observer);
 
-  // Recovery, in journal_recovery.cc.
+  // Recovery, in journal_recovery.cc and journal_replay.cc.
   absl::Status Load();
   absl::Status LoadManifest(const std::vector<std::string>& names);
   // `next` is where the segment behind it begins.
@@ -197,6 +204,9 @@ class SegmentedJournal final : public Journal {
   // Recycles or removes one replaced file that nobody reads any more; false when there is none. `waiting`: there will be.
   bool FreeReplaced(bool* waiting) ABSL_LOCKS_EXCLUDED(files_mu_);
   void NoteDefect(JournalDefect defect) const ABSL_LOCKS_EXCLUDED(segments_mu_);
+  // What was read of it is damaged, what lies behind `cut` aside.
+  bool NoteDefects(const Segment& segment, const SegmentReader& reader, uint64_t cut = UINT64_MAX) const
+      ABSL_LOCKS_EXCLUDED(segments_mu_);
   std::shared_ptr<Segment> FindSegment(uint64_t position) const ABSL_LOCKS_EXCLUDED(segments_mu_);
 
   // Constant after construction, or after Load.
@@ -209,6 +219,8 @@ class SegmentedJournal final : public Journal {
   uint64_t manifest_id_ = 0;
   SpareSegments spares_;
   CommitSink* sink_ = nullptr;
+
+  std::vector<PositionRange> missed_;  // Replay's.
 
   // --- appending ---
   mutable Mutex mu_;

@@ -141,7 +141,8 @@ class PowerCutWorld {
                               {.call = FileCall::kRemove, .status = DiskIsFull(), .suffix = ".checkpoint"}};
       disk_.Fail(faults[Below(std::size(faults))]);
     }
-    const auto written = WriteCheckpoint(position, engine_->registry(), journal_->segmented(), {.clock = &clock_});
+    const auto written =
+        WriteCheckpoint(position, engine_->registry(), journal_->segmented(), report_.missing, {.clock = &clock_});
     EXPECT_TRUE(written.ok() || fails || !Alive()) << written.status();
     if (fails) disk_.ClearFaults();
     if (written.ok()) floor_.Written(written->position);

@@ -273,6 +273,41 @@ TEST_F(StorageTest, ACheckpointThatFailedAtItsLastStepBringsNothingBack) {
   EXPECT_TRUE(absl::IsNotFound(engine_->GetSpace("gone").status()));
 }
 
+TEST_F(StorageTest, WhatALostSegmentHeldIsServedAndKeptOnceItIsBack) {
+  Start();
+  MakeSpace("a");
+  Observe("a", "early", 50);
+  ASSERT_TRUE(storage_->Snapshot(directory_ / "first").ok());
+  StartUpkeep();
+  PassSecond();
+  ASSERT_THAT(Checkpoints(), SizeIs(1));
+  Observe("a", "lost", 50);
+  ASSERT_TRUE(storage_->Snapshot(directory_ / "second").ok());
+  const std::string segment = Names(settings_.storage_directory, ".journal").back();
+  Observe("a", "later", 50);
+  End();
+  std::filesystem::rename(Data(segment), directory_ / "aside");
+
+  Start();
+  EXPECT_EQ(Live("a"), 100u);
+  StartUpkeep();
+  Observe("a", "more", 50);
+  const std::vector<std::string> before = Checkpoints();
+  for (int i = 0; i < 10 && Checkpoints() == before; ++i) PassSecond();
+  ASSERT_NE(Checkpoints(), before);
+  End();
+  std::filesystem::rename(directory_ / "aside", Data(segment));
+
+  Start();
+  EXPECT_EQ(Live("a"), 200u);
+  StartUpkeep();
+  for (int i = 0; i < 10; ++i) PassSecond();
+  const std::vector<std::string> ids = {"lost0", "lost49"};
+  const auto got = engine_->Get("a", ids);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_THAT(got->observations, SizeIs(2));
+}
+
 TEST_F(StorageTest, ACheckpointThatTheDiskHasNoRoomForIsNotBegun) {
   settings_.storage_hard_free_bytes = uint64_t{1} << 60;
   Start();

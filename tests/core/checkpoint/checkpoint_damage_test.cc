@@ -171,6 +171,62 @@ TEST_F(CheckpointDamageTest, OneAheadOfTheJournalIsRefusedAndDoesNotComeBackWhen
   EXPECT_EQ(life.Describe("notes"), described);
 }
 
+// The rows of what could not be read are in no checkpoint made meanwhile, and no replay behind it comes by them.
+TEST_F(CheckpointDamageTest, OneMadeWithoutAPartOfTheLogIsRefusedOnceThatPartCanBeRead) {
+  const auto directory = disk_.Open();
+  std::string segment;
+  uint64_t record = 0;
+  {
+    Life life(disk_);
+    ASSERT_TRUE(life.journal().SealThrough().ok());
+    life.Stream("notes", "s1", {{.id = "id3", .embedding = {0, 0, 1}, .content = "sound"}});
+    ASSERT_TRUE(life.journal().SealThrough().ok());
+    segment = life.journal().segments().back()->name();
+    record = life.journal().segments().back()->footer().records[0].offset;
+    Fill(life, "third");
+    described_ = life.Describe("notes");
+  }
+  const std::vector<std::byte> sound = *ReadWhole(*directory, segment, 1 << 20);
+  const auto damage = [&](int how) {
+    if (how == 0) ENGRAM_CHECK(directory->Remove(segment).ok());
+    if (how == 1) disk_.Scramble(segment, 0, kHeaderBlockBytes, 1);
+    if (how == 2) disk_.FlipBit(segment, record + 70, 3);
+  };
+  for (int how = 0; how < 3; ++how) {
+    SCOPED_TRACE(how);
+    damage(how);
+    std::string made;
+    for (int life_without = 0; life_without < 3; ++life_without) {
+      Life life(disk_);
+      ASSERT_TRUE(life.status().ok()) << life.status();
+      EXPECT_THAT(life.report().defects, Contains(Field(&JournalDefect::file, segment)));
+      EXPECT_NE(life.Describe("notes"), described_);
+      if (life_without > 0) {
+        EXPECT_EQ(life.report().checkpoint.name, made);
+      }
+      if (life_without == 2) break;
+      life.Stream("notes", "s1", {{.id = "id4", .embedding = {1, 1, 1}, .content = "more"}});
+      made = life.Checkpoint()->name;
+    }
+    ASSERT_TRUE(ReplaceWhole(*directory, segment, sound).ok());
+    Life life(disk_);
+    ASSERT_TRUE(life.status().ok()) << life.status();
+    EXPECT_EQ(life.report().checkpoint.name, "");
+    ASSERT_THAT(life.report().defects, ::testing::SizeIs(1));
+    EXPECT_EQ(life.report().defects[0].file, made);
+    EXPECT_THAT(life.report().defects[0].what, HasSubstr("now some can"));
+    EXPECT_THAT(life.Describe("notes"), HasSubstr("id3=sound"));
+    // And one that has it is one like any other.
+    EXPECT_THAT(life.report().missing, IsEmpty());
+    described_ = life.Describe("notes");
+    ASSERT_TRUE(life.Checkpoint().ok());
+    if (how < 2) RemoveAllCheckpoints(disk_);
+  }
+  Life life(disk_);
+  EXPECT_NE(life.report().checkpoint.name, "");
+  EXPECT_EQ(life.Describe("notes"), described_);
+}
+
 TEST_F(CheckpointDamageTest, OneThatWasPutInPlaceAndNotNamedIsUsedAndAnOlderOneIsNot) {
   const std::string old_name = name_;
   const std::vector<std::byte> old_bytes = Bytes();

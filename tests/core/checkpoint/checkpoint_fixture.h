@@ -51,7 +51,8 @@ class Life {
         AttachGraphs(report_.checkpoint, {}, [this](const auto& space) { engine_->ScheduleLinking(space); });
   }
   absl::StatusOr<WrittenCheckpoint> Checkpoint() {
-    return WriteCheckpoint(engine_->applied_through(), engine_->registry(), *journal_, {.clock = &clock_});
+    return WriteCheckpoint(engine_->applied_through(), engine_->registry(), *journal_, report_.missing,
+                           {.clock = &clock_});
   }
   absl::StatusOr<ObserveOutcome> Observe(const std::string& space, std::vector<TestObservation> observations) {
     return engine_->Observe(space, MakeBatch(std::move(observations)), Priority::kNormal, AckLevel::kDurable,
