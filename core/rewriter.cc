@@ -10,7 +10,12 @@ namespace engram {
 Rewriter::Rewriter(SegmentedJournal* journal, AppliedLog* log, Clock* clock, const Options& options)
     : journal_(journal), log_(log), options_(options), pace_(clock, options.bytes_per_second) {}
 
-absl::StatusOr<Rewriter::Segments> Rewriter::Choose() {
+uint64_t Rewriter::Room(uint64_t free_bytes) const {
+  const uint64_t hard = options_.hard_free_bytes ? options_.hard_free_bytes() : 0;
+  return free_bytes - std::min({free_bytes, hard / 2, options_.segment_bytes});
+}
+
+absl::StatusOr<Rewriter::Choice> Rewriter::Choose() {
   const uint64_t applied = log_->applied_through();
   const Segments segments = journal_->segments();
   std::set<std::string> damaged;
@@ -24,6 +29,7 @@ absl::StatusOr<Rewriter::Segments> Rewriter::Choose() {
     use.observations = segment->observations();
     use.ready = segment->sealed() && use.last <= applied && !damaged.contains(segment->name()) &&
                 !left_alone_.contains(use.first);
+    use.uneven = uneven_.contains(use.first);
   }
   log_->VisitLive([&uses](uint64_t, RecordAddress address) {
     const auto behind = std::upper_bound(uses.begin(), uses.end(), address.position,
@@ -34,28 +40,32 @@ absl::StatusOr<Rewriter::Segments> Rewriter::Choose() {
   RewriteLimits limits;
   limits.below = options_.below;
   limits.segment_bytes = options_.segment_bytes;
-  limits.free_bytes = space.free_bytes - std::min(space.free_bytes, options_.least_free_bytes);
+  limits.free_bytes = Room(space.free_bytes);
   const RewriteRun run = PickRun(uses, limits);
-  return Segments(segments.begin() + static_cast<ptrdiff_t>(run.begin),
-                  segments.begin() + static_cast<ptrdiff_t>(run.end));
+  return Choice{Segments(segments.begin() + static_cast<ptrdiff_t>(run.begin),
+                         segments.begin() + static_cast<ptrdiff_t>(run.end)),
+                std::min(space.free_bytes, limits.free_bytes + kHeaderBlockBytes + options_.segment_bytes / 16)};
 }
 
 absl::StatusOr<bool> Rewriter::RunOnce() {
   ENGRAM_RETURN_IF_ERROR(failed_);
-  ENGRAM_ASSIGN_OR_RETURN(const Segments run, Choose());
-  if (run.empty()) return false;
-  const absl::Status status = Rewrite(run);
-  if (status.ok()) return true;
-  if (absl::IsDataLoss(status)) {
-    for (const auto& segment : run) left_alone_.insert(segment->first());
+  ENGRAM_ASSIGN_OR_RETURN(const Choice choice, Choose());
+  if (choice.run.empty()) return false;
+  const absl::Status status = Rewrite(choice);
+  for (const auto& segment : choice.run) {
+    if (status.ok()) uneven_.erase(segment->first());
+    if (absl::IsDataLoss(status)) left_alone_.insert(segment->first());
+    if (absl::IsResourceExhausted(status)) uneven_.insert(segment->first());
   }
+  if (status.ok()) return true;
   if (!absl::IsCancelled(status)) failures_.fetch_add(1, std::memory_order_relaxed);
   return status;
 }
 
-absl::Status Rewriter::Rewrite(const Segments& run) {
+absl::Status Rewriter::Rewrite(const Choice& choice) {
+  const Segments& run = choice.run;
   RunLiveness liveness(journal_, log_, run);
-  SegmentRewrite rewrite(&journal_->directory(), run, &liveness, &pace_);
+  SegmentRewrite rewrite(&journal_->directory(), run, &liveness, &pace_, choice.room);
   absl::StatusOr<std::shared_ptr<Segment>> written = rewrite.Run();
   bytes_read_.fetch_add(rewrite.read_bytes(), std::memory_order_relaxed);
   ENGRAM_RETURN_IF_ERROR(written.status());

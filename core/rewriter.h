@@ -18,6 +18,9 @@
 //     between the two, which would take its place: core/space_shaper.h appends none before the last one is applied.
 // Marks of streams and changes of spaces: core/journal/segment_rewrite.h.
 //
+// On a disk below storage.hard_free_bytes nothing new is taken, and rewriting is what makes room. So it goes below that
+// mark: down to the size of a segment, in which the log says what is forgotten, or half of the mark where that is less.
+//
 // Threads:   RunOnce from one; RequestStop and Read from any. Ownership: what is passed in outlives it.
 // Blocking:  RunOnce for as long as its reading and writing take at the pace, in the background.
 // Errors:    of RunOnce: DATA_LOSS (the run is damaged and left alone from now on), RESOURCE_EXHAUSTED (no room),
@@ -66,7 +69,7 @@ class Rewriter {
     double below = 0.5;             // storage.rewrite_below
     uint64_t bytes_per_second = 0;  // storage.rewrite_rate; 0: no limit.
     uint64_t segment_bytes = 0;     // storage.segment_bytes
-    uint64_t least_free_bytes = 0;  // Not to be written into.
+    std::function<uint64_t()> hard_free_bytes;  // storage.hard_free_bytes, as it is now. Null: 0.
   };
   struct Reading {
     uint64_t segments_rewritten = 0;
@@ -89,8 +92,15 @@ class Rewriter {
  private:
   using Segments = std::vector<std::shared_ptr<Segment>>;
 
-  absl::StatusOr<Segments> Choose();
-  absl::Status Rewrite(const Segments& run);
+  struct Choice {
+    Segments run;
+    uint64_t room = 0;  // It may take: more than picking reckons with, for of what is wholly dead something stays as well.
+  };
+
+  absl::StatusOr<Choice> Choose();
+  absl::Status Rewrite(const Choice& choice);
+  // What may be written on a disk that has so much free.
+  uint64_t Room(uint64_t free_bytes) const;
 
   // Constant after construction.
   SegmentedJournal* const journal_;
@@ -100,6 +110,8 @@ class Rewriter {
 
   // RunOnce's: the first positions of segments that turned out damaged, and why there is no going on.
   std::set<uint64_t> left_alone_;
+  // Those that did not fit where the share of the living would have: from now on by their whole size.
+  std::set<uint64_t> uneven_;
   absl::Status failed_;
 
   // Atomic: counts, each for itself.

@@ -105,7 +105,9 @@ absl::Status Storage::Recover(Engine& engine) {
                                          Rewriter::Options{.below = settings_.storage_rewrite_below,
                                                            .bytes_per_second = settings_.storage_rewrite_rate,
                                                            .segment_bytes = settings_.storage_segment_bytes,
-                                                           .least_free_bytes = settings_.storage_hard_free_bytes});
+                                                           .hard_free_bytes = [&engine] {
+                                                             return engine.settings()->storage_hard_free_bytes;
+                                                           }});
   return absl::OkStatus();
 }
 
@@ -167,20 +169,21 @@ bool Storage::CheckpointDue() const {
                            std::max(least, checkpoint_bytes_.load(std::memory_order_relaxed));
 }
 
-absl::Status Storage::CheckpointFits() const {
+absl::Status Storage::CheckpointFits(const Engine& engine) const {
   ENGRAM_ASSIGN_OR_RETURN(const DiskSpace space, directory_->Space());
   const uint64_t size = checkpoint_bytes_.load(std::memory_order_relaxed);
-  if (space.free_bytes >= size + settings_.storage_hard_free_bytes) return absl::OkStatus();
+  const uint64_t hard = engine.settings()->storage_hard_free_bytes;
+  if (space.free_bytes >= size + hard) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       fmt::format("{} has {} bytes free, the last checkpoint took {} and storage.hard_free_bytes keeps {}",
-                  directory_->path(), space.free_bytes, size, settings_.storage_hard_free_bytes));
+                  directory_->path(), space.free_bytes, size, hard));
 }
 
 absl::StatusOr<Token> Storage::Checkpoint(Engine& engine, uint64_t bytes_per_second) {
   if (!attached_.load(std::memory_order_acquire)) {
     return absl::UnavailableError("the graphs of the last checkpoint are still being attached");
   }
-  ENGRAM_RETURN_IF_ERROR(CheckpointFits());
+  ENGRAM_RETURN_IF_ERROR(CheckpointFits(engine));
   MutexLock lock(work_mu_);
   const uint64_t appended = appended_since_checkpoint_.load(std::memory_order_relaxed);
   const uint64_t position = engine.applied_through();

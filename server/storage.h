@@ -77,7 +77,7 @@ class Storage final : public JournalObserver {
   bool Pause(const std::stop_token& stop) ABSL_LOCKS_EXCLUDED(mu_);
   bool CheckpointDue() const;
   // RESOURCE_EXHAUSTED when a checkpoint could push the disk below storage.hard_free_bytes.
-  absl::Status CheckpointFits() const;
+  absl::Status CheckpointFits(const Engine& engine) const;
   void RewriteSome() ABSL_LOCKS_EXCLUDED(work_mu_);
 
   // Constant after Open or Recover.

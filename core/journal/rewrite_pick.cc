@@ -31,6 +31,7 @@ class Picker {
     return static_cast<double>(std::min(use.live, use.observations)) / static_cast<double>(use.observations);
   }
   uint64_t Kept(const SegmentUse& use) const {
+    if (use.uneven) return use.bytes;
     return static_cast<uint64_t>(static_cast<double>(use.bytes) * Share(use));
   }
   uint64_t Freed(const SegmentUse& use) const { return use.bytes - Kept(use); }

@@ -22,6 +22,8 @@ struct SegmentUse {
   uint64_t live = 0;
   // Sealed, whole, and everything in it is applied.
   bool ready = false;
+  // What lives in it takes more than its share: once it did not fit where that would have.
+  bool uneven = false;
 };
 
 struct RewriteLimits {

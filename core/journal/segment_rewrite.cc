@@ -141,6 +141,10 @@ bool SegmentRewrite::Reduce(const DecodedRecord& record, JournalRecord* left) {
 }
 
 absl::Status SegmentRewrite::Flush() {
+  if (out_begin_ + out_.size() > most_bytes_) {
+    return absl::ResourceExhaustedError(
+        fmt::format("what is needed of {} takes more than the {} bytes there is room for", run_.front()->name(), most_bytes_));
+  }
   ENGRAM_RETURN_IF_ERROR(segment_->file().WriteAt(out_begin_, out_));
   ENGRAM_RETURN_IF_ERROR(segment_->file().Sync());
   const uint64_t bytes = out_.size();

@@ -9,8 +9,8 @@
 //
 // Threads:   one. Ownership: what is passed in outlives it. Blocking: reads the run twice and writes once, at the pace.
 // Errors:    DATA_LOSS: something of the run is damaged, and all of it is left as it is (somebody may yet read more
-//            of it than this). CANCELLED: the pace was stopped. What files answer, as it comes. No file is left after
-//            an error.
+//            of it than this). RESOURCE_EXHAUSTED: it takes more than it may. CANCELLED: the pace was stopped. What files
+//            answer, as it comes. No file is left after an error.
 // Why:       the first reading learns which marks and changes are the last ones, and that nothing is damaged, before
 //            a byte is written; the file is aside under a name that recovery removes, so a crash at any point changes
 //            nothing.
@@ -47,9 +47,10 @@ class Liveness {
 
 class SegmentRewrite {
  public:
-  // `run`: not empty, adjacent, sealed.
-  SegmentRewrite(Directory* directory, std::vector<std::shared_ptr<Segment>> run, Liveness* liveness, Pace* pace)
-      : directory_(directory), run_(std::move(run)), liveness_(liveness), pace_(pace) {}
+  // `run`: not empty, adjacent, sealed. No more than `most_bytes` are written.
+  SegmentRewrite(Directory* directory, std::vector<std::shared_ptr<Segment>> run, Liveness* liveness, Pace* pace,
+                 uint64_t most_bytes = UINT64_MAX)
+      : directory_(directory), run_(std::move(run)), liveness_(liveness), pace_(pace), most_bytes_(most_bytes) {}
   SegmentRewrite(const SegmentRewrite&) = delete;
 
   // The new segment, sealed and synced; its file still lies aside, under temporary().
@@ -74,6 +75,7 @@ class SegmentRewrite {
   const std::vector<std::shared_ptr<Segment>> run_;
   Liveness* const liveness_;
   Pace* const pace_;
+  const uint64_t most_bytes_;
 
   // Where in the run the last mark of each stream and the last change of each space are.
   std::map<StreamKey, uint64_t> last_marks_;

@@ -287,6 +287,52 @@ TEST_F(RewriterTest, AFullDiskLeavesNothingBehindAndIsTriedAgain) {
   EXPECT_TRUE(*world_.rewriter().RunOnce());
 }
 
+TEST_F(RewriterTest, BelowTheHardMarkItMakesRoomAndLeavesTheLogASegment) {
+  world_.FailFilling();
+  world_.Create("a");
+  Fill("a", 60);
+  Fill("a", 45);
+  // A quarter of the first one is live: some 10 KiB.
+  const uint64_t segment = world_.options().segment_bytes;
+  world_.SetHardFreeBytes(100 * segment);
+  world_.disk().SetFreeSpace(segment + 5'000);
+  EXPECT_FALSE(*world_.rewriter().RunOnce());
+  world_.disk().SetFreeSpace(segment + 15'000);
+  EXPECT_TRUE(*world_.rewriter().RunOnce());
+  // The mark as it is now: of a low one, half.
+  Fill("a", 30);
+  world_.disk().SetFreeSpace(segment);
+  EXPECT_FALSE(*world_.rewriter().RunOnce());
+  world_.SetHardFreeBytes(segment);
+  EXPECT_TRUE(*world_.rewriter().RunOnce());
+  // What is wholly dead goes all the same.
+  world_.SetHardFreeBytes(100 * segment);
+  world_.disk().SetFreeSpace(segment);
+  Fill("a", 30);
+  EXPECT_TRUE(*world_.rewriter().RunOnce());
+}
+
+TEST_F(RewriterTest, ItNeverWritesMoreThanThereIsRoomFor) {
+  world_.FailFilling();
+  world_.Create("a");
+  for (int i = 0; i < 20; ++i) world_.Observe("a", {{"small" + std::to_string(i), "x"}});
+  // Two of 22 observations, and nearly all of the bytes.
+  for (const char* id : {"large", "too"}) world_.Observe("a", {{id, std::string(12'000, 'x')}});
+  world_.Seal();
+  for (int i = 0; i < 20; ++i) world_.Observe("a", {{"small" + std::to_string(i), "y"}});
+  const uint64_t segment = world_.options().segment_bytes;
+  world_.SetHardFreeBytes(100 * segment);
+  world_.disk().SetFreeSpace(segment + 19'000);
+  const auto did = world_.rewriter().RunOnce();
+  EXPECT_TRUE(absl::IsResourceExhausted(did.status())) << did.status();
+  EXPECT_EQ(world_.rewriter().Read().bytes_written, 0u);
+  for (const std::string& name : Names(world_.directory())) EXPECT_FALSE(name.ends_with(".tmp")) << name;
+  EXPECT_FALSE(*world_.rewriter().RunOnce()) << "and is not tried in vain";
+  world_.disk().SetFreeSpace(2 * segment);
+  EXPECT_TRUE(*world_.rewriter().RunOnce());
+  EXPECT_EQ(world_.RewriteAll(), 0);
+}
+
 TEST_F(RewriterTest, ARenamingThatMayNotLastEndsTheLog) {
   world_.Create("a");
   for (int i = 0; i < 3; ++i) Fill("a", 60);

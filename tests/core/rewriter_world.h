@@ -32,6 +32,7 @@ class RewriterWorld final : public CommitSink {
 
   JournalOptions& options() { return options_; }
   FaultyDisk& disk() { return disk_; }
+  void SetHardFreeBytes(uint64_t bytes) { hard_free_bytes_ = bytes; }
   SegmentedJournal& journal() { return *journal_; }
   Rewriter& rewriter() { return *rewriter_; }
   ModelLog& log() { return log_; }
@@ -64,7 +65,9 @@ class RewriterWorld final : public CommitSink {
     log_.pinned.clear();
     journal_->Start(this);
     rewriter_ = std::make_unique<Rewriter>(journal_.get(), &log_, &clock_,
-                                           Rewriter::Options{.below = 0.5, .segment_bytes = options_.segment_bytes});
+                                           Rewriter::Options{.below = 0.5,
+                                                             .segment_bytes = options_.segment_bytes,
+                                                             .hard_free_bytes = [this] { return hard_free_bytes_; }});
     return absl::OkStatus();
   }
 
@@ -219,6 +222,7 @@ class RewriterWorld final : public CommitSink {
 
   std::mt19937_64 random_;
   JournalOptions options_;
+  uint64_t hard_free_bytes_ = 0;
   FaultyDisk disk_;
   FakeClock clock_;
   RememberingObserver observer_;

@@ -319,6 +319,29 @@ TEST_F(StorageTest, ACheckpointThatTheDiskHasNoRoomForIsNotBegun) {
               AllOf(HasSubstr(settings_.storage_directory), HasSubstr("bytes free"),
                     HasSubstr(std::to_string(settings_.storage_hard_free_bytes))));
   EXPECT_THAT(Checkpoints(), IsEmpty());
+  // The mark can be changed while it runs.
+  Settings lower = settings_;
+  lower.storage_hard_free_bytes = 0;
+  engine_->ApplySettings(std::make_shared<const Settings>(lower));
+  EXPECT_TRUE(storage_->Checkpoint(*engine_, 0).ok());
+}
+
+TEST_F(StorageTest, WhatIsForgottenBelowTheHardMarkMakesRoom) {
+  Start();
+  MakeSpace("a");
+  Observe("a", "x", 200);
+  ASSERT_TRUE(storage_->Snapshot(directory_ / "first").ok());
+  End();
+  settings_.storage_soft_free_bytes = settings_.storage_hard_free_bytes = uint64_t{1} << 60;
+  Start();
+  ForgetQuery query{.space = "a"};
+  for (int i = 0; i < 150; ++i) query.ids.push_back("x" + std::to_string(i));
+  ASSERT_TRUE(engine_->Forget(query).ok());
+  const std::string segment = Data(Names(settings_.storage_directory, ".journal").front());
+  ASSERT_GT(std::filesystem::file_size(segment), 400'000u);
+  StartUpkeep();
+  for (int i = 0; i < 20 && std::filesystem::file_size(segment) > 400'000; ++i) PassSecond();
+  EXPECT_LT(std::filesystem::file_size(segment), 200'000u);
 }
 
 }  // namespace

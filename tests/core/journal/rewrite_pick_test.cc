@@ -56,5 +56,14 @@ TEST(PickRunTest, NoMoreIsWrittenThanThereIsRoomFor) {
   ExpectRun({Use(0, 1000, 10, 4), Use(1, 1000, 10, 3)}, 0, 0, 299);
 }
 
+TEST(PickRunTest, WhatDidNotFitByItsShareHasToFitWhole) {
+  std::vector<SegmentUse> segments = {Use(0, 1000, 10, 1), Use(1, 1000, 10, 2)};
+  segments[0].uneven = true;
+  ExpectRun(segments, 1, 2, 999);
+  segments[1].ready = false;
+  ExpectRun(segments, 0, 0, 999);
+  ExpectRun(segments, 0, 1, 1000);
+}
+
 }  // namespace
 }  // namespace engram
