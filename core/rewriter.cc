@@ -15,8 +15,19 @@ uint64_t Rewriter::Room(uint64_t free_bytes) const {
   return free_bytes - std::min({free_bytes, hard / 2, options_.segment_bytes});
 }
 
+uint64_t Rewriter::Idle(const Segment& segment, uint64_t checkpoint_floor) const {
+  if (const auto known = held_.find(segment.first()); known != held_.end()) {
+    return checkpoint_floor >= known->second.until ? known->second.bytes : 0;
+  }
+  // Of an earlier life, or just as it was appended. No footer tells of tombstones, but where nothing is observed there
+  // is little else. So it is looked at once; small ones are when they are merged.
+  const bool may_go = segment.observations() == 0 && segment.last() <= checkpoint_floor;
+  return may_go && segment.bytes() >= options_.segment_bytes / 4 ? segment.bytes() : 0;
+}
+
 absl::StatusOr<Rewriter::Choice> Rewriter::Choose() {
   const uint64_t applied = log_->applied_through();
+  const uint64_t floor = log_->checkpoint_floor();
   const Segments segments = journal_->segments();
   std::set<std::string> damaged;
   for (const JournalDefect& defect : journal_->defects()) damaged.insert(defect.file);
@@ -29,6 +40,8 @@ absl::StatusOr<Rewriter::Choice> Rewriter::Choose() {
     use.observations = segment->observations();
     use.ready = segment->sealed() && use.last <= applied && !damaged.contains(segment->name()) &&
                 !left_alone_.contains(use.first);
+    // While there is damage none of them goes.
+    use.idle = damaged.empty() ? Idle(*segment, floor) : 0;
     use.uneven = uneven_.contains(use.first);
   }
   log_->VisitLive([&uses](uint64_t, RecordAddress address) {
@@ -81,7 +94,11 @@ absl::Status Rewriter::Rewrite(const Choice& choice) {
   failed_ = journal_->Replace(run, rewrite.temporary(), *std::move(written));
   ENGRAM_RETURN_IF_ERROR(failed_);
   uint64_t before = 0;
-  for (const auto& segment : run) before += segment->bytes();
+  for (const auto& segment : run) {
+    before += segment->bytes();
+    held_.erase(segment->first());
+  }
+  held_[run.front()->first()] = liveness.held();
   segments_rewritten_.fetch_add(run.size(), std::memory_order_relaxed);
   segments_written_.fetch_add(1, std::memory_order_relaxed);
   bytes_freed_.fetch_add(before - std::min(before, bytes), std::memory_order_relaxed);

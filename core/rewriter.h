@@ -11,7 +11,8 @@
 //   - nothing is concluded from segments that are damaged: what cannot be read now may be readable at the next start.
 //     While there are any, tombstones and drops stay.
 //   - a checkpoint shows what was live when it was made, dead by now or not. So tombstones and drops stay that lie behind
-//     the oldest position a checkpoint may be of.
+//     the oldest position a checkpoint may be of; once that has passed them, and they are most of a segment, it is read
+//     again.
 //   - what was concluded from a record holds only as long as the record: before a run is replaced everything appended is
 //     made durable (mode interval, and expiries that were just appended).
 //   - the creation of a dropped space goes at once, though its drop may stay. So no other creation of the name may lie
@@ -31,6 +32,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string_view>
@@ -61,6 +63,13 @@ class AppliedLog {
   // false.
   virtual void VisitVersions(uint64_t space_id, std::string_view id, uint64_t through,
                              const std::function<bool(RecordAddress)>& visit) = 0;
+};
+
+// What of a segment's tombstones and drops was kept without a look at whether it is needed.
+struct HeldRecords {
+  uint64_t bytes = 0;
+  // A checkpoint floor that reaches this lets them go; UINT64_MAX: none does, for something is damaged.
+  uint64_t until = 0;
 };
 
 class Rewriter {
@@ -99,6 +108,8 @@ class Rewriter {
 
   absl::StatusOr<Choice> Choose();
   absl::Status Rewrite(const Choice& choice);
+  // Bytes of tombstones and drops in it that may go.
+  uint64_t Idle(const Segment& segment, uint64_t checkpoint_floor) const;
   // What may be written on a disk that has so much free.
   uint64_t Room(uint64_t free_bytes) const;
 
@@ -112,6 +123,8 @@ class Rewriter {
   std::set<uint64_t> left_alone_;
   // Those that did not fit where the share of the living would have: from now on by their whole size.
   std::set<uint64_t> uneven_;
+  // Of each that was written.
+  std::map<uint64_t, HeldRecords> held_;
   absl::Status failed_;
 
   // Atomic: counts, each for itself.

@@ -24,6 +24,9 @@ class RunLiveness final : public Liveness {
   bool KeepsTombstone(uint64_t space_id, const Tombstone& tombstone, uint64_t position) override;
   bool KeepsDrop(uint64_t space_id, uint64_t position) override;
 
+  // Of what was asked about.
+  const HeldRecords& held() const { return held_; }
+
  private:
   // A RecordAddress that sorts.
   struct Place {
@@ -32,6 +35,8 @@ class RunLiveness final : public Liveness {
     auto operator<=>(const Place&) const = default;
   };
 
+  // The record at that position, with so many bytes in it, is kept unseen.
+  bool Holds(uint64_t position, size_t bytes);
   bool InRun(uint64_t position) const { return first_ <= position && position <= last_; }
 
   const SegmentedJournal* const journal_;
@@ -41,6 +46,8 @@ class RunLiveness final : public Liveness {
   // Read before anything else is looked at.
   const uint64_t checkpoint_floor_;
   const bool damaged_;
+  HeldRecords held_;
+  uint64_t held_last_ = 0;  // Its record.
   // Of the run, sorted.
   std::unordered_map<uint64_t, std::vector<Place>> live_;
 };

@@ -5,6 +5,10 @@
 namespace engram {
 namespace {
 
+double Ratio(uint64_t part, uint64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(std::min(part, whole)) / static_cast<double>(whole);
+}
+
 class Picker {
  public:
   Picker(std::span<const SegmentUse> segments, const RewriteLimits& limits)
@@ -26,9 +30,10 @@ class Picker {
   }
 
  private:
+  // Of its bytes, what is needed.
   double Share(const SegmentUse& use) const {
-    if (use.observations == 0) return 1;
-    return static_cast<double>(std::min(use.live, use.observations)) / static_cast<double>(use.observations);
+    const double busy = 1 - Ratio(use.idle, use.bytes);
+    return use.observations == 0 ? busy : busy * Ratio(use.live, use.observations);
   }
   uint64_t Kept(const SegmentUse& use) const {
     if (use.uneven) return use.bytes;

@@ -20,6 +20,8 @@ struct SegmentUse {
   uint64_t observations = 0;
   // Observations in it that are needed.
   uint64_t live = 0;
+  // Bytes of what is no observation and may go, as far as is known.
+  uint64_t idle = 0;
   // Sealed, whole, and everything in it is applied.
   bool ready = false;
   // What lives in it takes more than its share: once it did not fit where that would have.

@@ -56,6 +56,17 @@ TEST(PickRunTest, NoMoreIsWrittenThanThereIsRoomFor) {
   ExpectRun({Use(0, 1000, 10, 4), Use(1, 1000, 10, 3)}, 0, 0, 299);
 }
 
+TEST(PickRunTest, WhatIsIdleCountsAsDead) {
+  std::vector<SegmentUse> segments = {Use(0, 1000, 0, 0), Use(1, 1000, 10, 7)};
+  segments[0].idle = 500;
+  segments[1].idle = 200;
+  ExpectRun(segments, 0, 0);
+  segments[0].idle = 501;
+  ExpectRun(segments, 0, 1);
+  segments[1].idle = 400;
+  ExpectRun(segments, 0, 2);
+}
+
 TEST(PickRunTest, WhatDidNotFitByItsShareHasToFitWhole) {
   std::vector<SegmentUse> segments = {Use(0, 1000, 10, 1), Use(1, 1000, 10, 2)};
   segments[0].uneven = true;
