@@ -83,6 +83,8 @@ class BucketQueue {
 
   // Whether there are as many kept ones as are wanted.
   bool full() const { return kept_ >= most_; }
+  // All that were pushed.
+  size_t size() const { return entries_.size(); }
   uint32_t buckets() const { return static_cast<uint32_t>(head_.size()); }
 
   // Calls `take(node, exact)` for the best `most` kept ones, and for all at the distance of the last of them.
@@ -91,6 +93,11 @@ class BucketQueue {
     for (const Entry& entry : entries_) {
       if (entry.kept_at <= top_) take(entry.node, entry.exact);
     }
+  }
+
+  template <typename Take>
+  void ForEach(const Take& take) const {
+    for (const Entry& entry : entries_) take(entry.node, entry.exact);
   }
 
   size_t resident_bytes() const {

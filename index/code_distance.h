@@ -100,26 +100,6 @@ class CodeDistance {
     }
     return 0;
   }
-  // Below this no distance from `a` is; how far above it one may be. `longest`: no scale * |code| is larger.
-  struct Span {
-    float least = 0;
-    float width = 0;
-  };
-  Span SpanFrom(const CodePoint& a, float longest) const {
-    const float length = LengthOf(a);
-    switch (metric_) {
-      case Metric::kCosine:
-        return {0, 2};
-      case Metric::kInnerProduct:
-        return {std::max(-length * longest, -kFarthest), std::min(2 * length * longest, kFarthest)};
-      case Metric::kL2:
-        return {0, std::min((length + longest) * (length + longest), kFarthest)};
-    }
-    return {};
-  }
-  float LengthOf(const CodePoint& a) const {
-    return std::min(a.scale * std::sqrt(static_cast<float>(a.squares)), kFarthest);
-  }
 
   // --- by bits ---
 

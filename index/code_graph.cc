@@ -96,10 +96,6 @@ bool CodeGraph::Nodes::LinkBack(Ordinal from, uint32_t level, const Neighbor& to
 
 void CodeGraph::Nodes::Connect(Ordinal node, uint32_t level, Entry entry, WalkRoom& room) {
   const CodePoint point = distance_.WholePointOf(node);
-  const float length = distance_.LengthOf(point);
-  for (float longest = longest_.load(std::memory_order_relaxed); longest < length;) {
-    if (longest_.compare_exchange_weak(longest, length, std::memory_order_relaxed)) break;
-  }
   const auto most = size_t{links_.MostLinks(0)} + 1;
   room.crowd.reserve(most);
   room.chosen.reserve(most);

@@ -174,9 +174,6 @@ absl::Status CodeGraph::Nodes::LoadLinks(std::span<const Ordinal> nodes, std::sp
       }
       links_.ListOf(nodes[i], level).Set(list, 0);
     }
-    const CodePoint point = distance_.WholePointOf(nodes[i]);
-    longest_.store(std::max(longest_.load(std::memory_order_relaxed), distance_.LengthOf(point)),
-                   std::memory_order_relaxed);
     links_.Finish(nodes[i], levels[i]);
   }
   return absl::OkStatus();

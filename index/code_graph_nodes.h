@@ -111,8 +111,7 @@ class CodeGraph::Nodes {
   // Own synchronisation.
   LinkTable links_;
   mutable WalkRooms rooms_;
-  std::atomic<Entry> entry_{Entry{}};      // Stored with release once the node's lists are complete.
-  std::atomic<float> longest_{0};          // No code that was inserted is longer.
+  std::atomic<Entry> entry_{Entry{}};  // Stored with release once the node's lists are complete.
 };
 
 }  // namespace engram

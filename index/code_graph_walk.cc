@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -24,8 +25,8 @@ class BitRuler {
     for (size_t i = 0; i < count; ++i) room.bits[i] = distance_.FetchBits(room.fresh[i]);
     distance_.BitsFetched(query_, {room.bits.data(), count}, room.distances.data());
   }
-  void Opened(float) const {}
-  void Adjust(BucketQueue&) const {}
+  void Pushed(size_t, size_t, WalkRoom&) const {}
+  void BatchPushed(WalkRoom&) const {}
 
  private:
   const CodeDistance& distance_;
@@ -33,42 +34,77 @@ class BitRuler {
 };
 
 // Distances by bytes are divided into as many steps as matter: from a little below the closest node to the farthest that
-// is kept. Both come closer as the walk goes on, and then the steps are made finer.
+// is kept. Both come closer as the walk goes on, and then the steps are made finer: before anything is held against a limit
+// that stands for too much, as what that turns away is met and never looked at again.
 class ByteRuler {
  public:
-  ByteRuler(const CodeDistance& distance, const CodePoint& query, float longest) : distance_(distance), query_(query) {
-    const CodeDistance::Span span = distance.SpanFrom(query, longest);
-    Divide(span.least, span.width);
-  }
+  ByteRuler(const CodeDistance& distance, const CodePoint& query, uint32_t most)
+      : distance_(distance), query_(query), most_(most) {}
 
   static constexpr bool kExact = true;
   uint32_t buckets() const { return kSteps; }
   void Compare(size_t count, WalkRoom& room) const {
     for (size_t i = 0; i < count; ++i) room.blocks[i] = distance_.Fetch(room.fresh[i]);
     distance_.BetweenFetched(query_, {room.fresh.data(), count}, room.blocks.data(), room.exact.data());
-    for (size_t i = 0; i < count; ++i) room.distances[i] = StepOf(room.exact[i]);
+    Count(0, count, room);
   }
-  void Opened(float exact) { closest_ = std::min(closest_, exact); }
-  void Adjust(BucketQueue& queue) {
-    if (!queue.full()) return;
-    if (settled_ && closest_ >= least_ && queue.limit() >= kSteps * 2 / 5) return;
-    const float farthest = least_ + static_cast<float>(queue.limit() + 1) * step_;
-    const float width = farthest - closest_;
-    // Neither where all are equally far, nor where binary32 has no finer steps.
-    const bool finer = width > 0 && width * 1.25f / kSteps < step_ && closest_ - width / 4 < closest_;
-    settled_ = true;
-    if (!finer && closest_ >= least_) return;
-    Divide(closest_ - width / 4, std::max(width, std::numeric_limits<float>::min()) * 1.25f);
-    queue.Recount([this](float exact) { return StepOf(exact); });
+  // A node was pushed; the first `count` of room.exact are the batch it is of, `next` is the one behind it.
+  void Pushed(size_t next, size_t count, WalkRoom& room) {
+    closest_ = std::min(closest_, room.exact[next - 1]);
+    if (room.queue.limit() >= fine_) [[likely]] return;
+    Refine(room);
+    Count(next, count, room);
+  }
+  void BatchPushed(WalkRoom& room) {
+    const bool grown = !room.queue.full() && room.queue.size() >= 2 * divided_;
+    if (grown || closest_ < least_from_) Refine(room);
   }
 
  private:
   static constexpr uint32_t kSteps = 1024;
+  // Steps reach no farther than so many times what lies between the last that is kept and one an eighth of all before it.
+  static constexpr float kSpreads = 64;
+  static constexpr float kNarrowest = std::numeric_limits<float>::min() * kSteps;
 
-  void Divide(float least, float width) {
-    least_ = least;
-    step_ = width / kSteps;
-    per_step_ = step_ > 0 ? 1 / step_ : 0;
+  void Count(size_t begin, size_t end, WalkRoom& room) const {
+    for (size_t i = begin; i < end; ++i) room.distances[i] = StepOf(room.exact[i]);
+  }
+  void Refine(WalkRoom& room) {
+    std::vector<float>& ranks = room.ranks;
+    BucketQueue& queue = room.queue;
+    ranks.clear();
+    // Codes of a damaged image may be no number apart.
+    const auto rank = [&ranks](Ordinal, float exact) {
+      ranks.push_back(exact < CodeDistance::kFarthest ? std::max(exact, -CodeDistance::kFarthest) : CodeDistance::kFarthest);
+    };
+    // Before there are as many as are wanted everything is pushed, and steps only say what is opened first.
+    if (queue.full()) {
+      queue.ForEachBest(rank);
+    } else {
+      queue.ForEach(rank);
+    }
+    divided_ = queue.size();
+    if (ranks.empty()) return;
+    const size_t last = queue.full() ? most_ - 1 : ranks.size() - 1 - ranks.size() / 8;
+    const auto at = [&ranks](size_t i) { return ranks.begin() + static_cast<ptrdiff_t>(i); };
+    std::nth_element(ranks.begin(), at(last), ranks.end());
+    const float farthest = ranks[last];
+    // A few that are far closer than the rest would make the steps as coarse as a few that are far farther.
+    float least = std::max(closest_, -CodeDistance::kFarthest);
+    for (size_t places = std::max<size_t>(last / 8, 1); places <= last; places *= 2) {
+      std::nth_element(ranks.begin(), at(last - places), at(last));
+      const float spread = farthest - ranks[last - places];
+      if (!(spread > 0)) continue;
+      least = std::max(least, farthest - kSpreads * spread);
+      break;
+    }
+    // No finer than binary32 tells apart.
+    const float width = std::max({farthest - least, std::abs(farthest) * 0x1p-16f, kNarrowest});
+    least_ = farthest - width * 1.25f;
+    per_step_ = kSteps / (width * 1.28f);
+    least_from_ = std::min(least_, closest_);
+    queue.Recount([this](float exact) { return StepOf(exact); });
+    if (queue.full()) fine_ = kSteps * 2 / 5;
   }
   uint32_t StepOf(float exact) const {
     // Two instructions and no branch; what is no number becomes 0.
@@ -80,11 +116,14 @@ class ByteRuler {
 
   const CodeDistance& distance_;
   const CodePoint& query_;
+  const uint32_t most_;
   float least_ = 0;
-  float step_ = 0;
-  float per_step_ = 0;
+  float per_step_ = 0;  // As yet one step for all.
   float closest_ = CodeDistance::kFarthest;
-  bool settled_ = false;
+  // When to divide anew: a node is closer, the limit is below, or so many times two were pushed before there is one.
+  float least_from_ = -CodeDistance::kFarthest;
+  uint32_t fine_ = kSteps;
+  size_t divided_ = 0;
 };
 
 }  // namespace
@@ -157,11 +196,10 @@ bool CodeGraph::Nodes::WalkBy(Ruler& ruler, const Wanted& wanted, WalkRoom& room
     for (size_t i = 0; i < close; ++i) {
       if (room.distances[i] >= queue.limit()) continue;
       const bool kept = wanted.scope == nullptr || InScope(fresh[i], *wanted.scope);
-      const float exact = Ruler::kExact ? room.exact[i] : 0;
-      queue.Push(fresh[i], room.distances[i], exact, kept);
-      ruler.Opened(exact);
+      queue.Push(fresh[i], room.distances[i], Ruler::kExact ? room.exact[i] : 0, kept);
+      ruler.Pushed(i + 1, close, room);
     }
-    ruler.Adjust(queue);
+    ruler.BatchPushed(room);
     return true;
   };
 
@@ -212,7 +250,7 @@ bool CodeGraph::Nodes::WalkLevel(const CodePoint& query, const Wanted& wanted, W
     for (size_t i = 0; i < room.pool.size(); ++i) room.pool[i].distance = room.exact[i];
     *compared += room.pool.size();
   } else {
-    ByteRuler ruler(distance_, query, longest_.load(std::memory_order_relaxed));
+    ByteRuler ruler(distance_, query, wanted.most);
     if (!WalkBy(ruler, wanted, room, compared)) return false;
   }
   std::sort(room.pool.begin(), room.pool.end(), Closer);

@@ -101,6 +101,7 @@ struct WalkRoom {
   std::vector<const uint64_t*> bits;           // and of one by bits.
   std::vector<uint32_t> distances;    // Of those, as the queue counts.
   std::vector<float> exact;           // Of those.
+  std::vector<float> ranks;           // Of what steps are to tell apart.
   std::vector<Neighbor> pool;         // What a walk came back with.
   std::vector<Neighbor> crowd;        // A full list, to be pruned.
   std::vector<Neighbor> chosen;       // What is left of a pool or a crowd.
