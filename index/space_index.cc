@@ -370,7 +370,10 @@ SearchResult CodedSpaceIndex::Search(const SearchRequest& request, IndexView vie
 }
 
 uint64_t CodedSpaceIndex::link_backlog() const {
-  return live() > options_.flat_threshold || has_graph() ? size() - linked() : 0;
+  if (live() <= options_.flat_threshold && !has_graph()) return 0;
+  // In this order: what is linked has been seen to be there.
+  const Ordinal linked = graph_.linked();
+  return slab_.size() - linked;
 }
 
 uint64_t CodedSpaceIndex::resident_bytes() const {

@@ -193,5 +193,27 @@ TEST(IndexConcurrencyTest, SearchesHoldWhileTheSpaceIsWrittenLinkedAndForgotten)
   EXPECT_EQ(live, index->live());
 }
 
+// Nothing is quicker than to link what is dead, so it is seen linked the moment after it was not even there.
+TEST(IndexConcurrencyTest, WhatIsNotLinkedYetIsNeverMoreThanWasAppended) {
+  constexpr uint64_t kRows = 2'000'000;
+  IndexOptions options = Options(0);
+  options.keep_rows = false;
+  const auto index = SpaceIndex::Create(options);
+  const Vector vector = ClusteredVectors(kSeed, kDimension).Next();
+  const SpaceIndex::Entry lasting = {"lasting", AsEmbedding(vector)}, brief = {"brief", AsEmbedding(vector)};
+  index->Append({&lasting, 1});
+  ASSERT_EQ(index->Link(1, nullptr), 1u);
+  std::atomic<bool> done{false};
+  const std::jthread reader([&] {
+    while (!done.load(std::memory_order_relaxed)) ASSERT_LE(index->link_backlog(), kRows);
+  });
+  while (index->size() < kRows) {
+    index->Append({&brief, 1});
+    index->Forget("brief");
+    index->Link(1, nullptr);
+  }
+  done.store(true);
+}
+
 }  // namespace
 }  // namespace engram
