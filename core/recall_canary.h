@@ -2,7 +2,8 @@
 //
 // A recall that walked a graph is checked with the probability recall.canary_rate: every live observation of the same view
 // is compared, and recall@k (the share of the true k that the answer had, before any ranking) goes to the space's
-// window and metrics. What was forgotten since the walk still counts for it.
+// window and metrics. What was forgotten since the walk still counts for it, and so does what is as similar as the k-th. A check
+// that cannot read all it needs says nothing.
 //
 // Threads:  Consider and Tune from any; a check runs on the executor's low class. Ownership: executor, clock and journal outlive it;
 //           a check shares its space. Blocking: the destructor until the check under way has ended; Consider never.

@@ -7,13 +7,15 @@
 #include "core/recall_canary.h"
 #include "tests/support/engine_fixture.h"
 #include "tests/support/inline_executor.h"
+#include "tests/support/recording_journal.h"
+#include "tests/support/watched_journal.h"
 
 namespace engram::testing {
 namespace {
 
 class RecallCanaryTest : public ::testing::Test {
  protected:
-  RecallCanaryTest() {
+  std::shared_ptr<Space> MakeSpace(bool keeps_contents, RecordedLog* log = nullptr) {
     Space::Origin origin;
     origin.name = "s";
     origin.id = 1;
@@ -22,11 +24,24 @@ class RecallCanaryTest : public ::testing::Test {
     origin.config.max_connections = 16;
     origin.config.ef_construction = 100;
     origin.config.dimension = 2;
-    space_ = std::make_shared<Space>(origin, 0, metrics_.AddSpace("s"));
+    origin.keeps_contents = keeps_contents;
+    auto space = std::make_shared<Space>(origin, 0, metrics_.AddSpace("s"));
     std::vector<TestObservation> observations;
     for (int i = 0; i < 50; ++i) observations.push_back({"n" + std::to_string(i), {1, 0.01f * static_cast<float>(i)}});
     const ObservationBatch batch = MakeBatch(observations);
-    space_->Apply(batch.observations, 2, {});
+    space->Apply(batch.observations, 2, {});
+    if (log != nullptr) {
+      JournalRecord record;
+      record.observations = batch.observations;
+      MutexLock lock(log->mu);
+      log->records.emplace_back(JournalRecord{});
+      log->records.emplace_back(record);
+    }
+    return space;
+  }
+
+  RecallCanaryTest() {
+    space_ = MakeSpace(true);
     request_.query = query_;
     request_.k = 10;
     view_ = space_->index()->Pin();
@@ -56,8 +71,8 @@ TEST_F(RecallCanaryTest, MeasuresTheShareOfTheTrueHits) {
   executor_.RunAll();
   ASSERT_TRUE(space_->canary().Read());
   EXPECT_EQ(space_->canary().Read()->mean, 1);
-  found_.hits[3].ordinal = 40;
-  found_.hits[7].ordinal = 41;
+  found_.hits[3] = {40, 0.5f};
+  found_.hits[7] = {41, 0.5f};
   Consider();
   executor_.RunAll();
   EXPECT_EQ(checks(), 2u);
@@ -71,6 +86,46 @@ TEST_F(RecallCanaryTest, WhatDiesAfterTheWalkCountsForIt) {
   space_->index()->Forget("n0");
   space_->index()->Forget("n5");
   executor_.RunAll();
+  EXPECT_EQ(space_->canary().Read()->mean, 1);
+}
+
+TEST_F(RecallCanaryTest, WhichOfEqualsWereFoundIsNoMiss) {
+  std::vector<TestObservation> equals;
+  for (int i = 0; i < 30; ++i) equals.push_back({"same" + std::to_string(i), {2, 0}});
+  const ObservationBatch batch = MakeBatch(equals);
+  space_->Apply(batch.observations, 3, {});
+  view_ = space_->index()->Pin();
+  request_.k = 30;
+  request_.exact = true;
+  found_ = space_->index()->Search(request_, view_);
+  found_.exact = request_.exact = false;
+  // Fifteen of 31 that are the same, where ten were asked for, and none of those that an exact recall would have had.
+  request_.k = 10;
+  found_.hits.erase(found_.hits.begin(), found_.hits.begin() + 15);
+  canary_.Tune(1);
+  Consider();
+  executor_.RunAll();
+  ASSERT_TRUE(space_->canary().Read());
+  EXPECT_EQ(space_->canary().Read()->mean, 1);
+}
+
+TEST_F(RecallCanaryTest, WhatCannotBeReadAnyMoreIsNoMiss) {
+  const auto log = std::make_shared<RecordedLog>();
+  const auto reads = std::make_shared<WatchedReads>();
+  absl::Status of_the_best;
+  reads->answer = [&](RecordAddress address) { return address.place < 5 ? of_the_best : absl::OkStatus(); };
+  const WatchedJournal journal(std::make_unique<RecordingJournal>(log), reads);
+  RecallCanary canary(&executor_, &clock_, &journal);
+  canary.Tune(1);
+  space_ = MakeSpace(false, log.get());
+  view_ = space_->index()->Pin();
+  for (const absl::Status& status : {absl::NotFoundError("rewritten away"), absl::DataLossError("damaged"), absl::OkStatus()}) {
+    EXPECT_EQ(checks(), 0u);
+    of_the_best = status;
+    canary.Consider(space_, {}, std::nullopt, request_, view_, found_);
+    executor_.RunAll();
+  }
+  EXPECT_EQ(checks(), 1u);
   EXPECT_EQ(space_->canary().Read()->mean, 1);
 }
 
