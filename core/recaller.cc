@@ -145,8 +145,8 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   }
   if (query.id.empty()) ENGRAM_RETURN_IF_ERROR(CheckDimension(*space, query));
   const int64_t now_us = clock_->WallMicros();
-  const bool mortals_gone = space->ExpireDue(now_us);
-  const IndexView view = index->Pin();
+  bool mortals_gone = false;
+  const IndexView view = space->PinAt(now_us, &mortals_gone);
   if (view.visible != 0) {
     // Of this space it shows all up to its last row, also what was applied beyond a gap.
     const uint64_t last = space->records().Address(view.visible - 1).position;
@@ -178,7 +178,8 @@ absl::StatusOr<RecallAnswer> Recaller::Look(const std::shared_ptr<Space>& space,
   if (query.exact && query.ranking.enabled()) request.score = &scores;
   request.clock = clock_;
   std::optional<Filter> filter;
-  // A writer was busy, or there were many: some observations whose time is over may still be there. Look at each one.
+  // A writer was busy, or there were many, or one has just come: some observations whose time is over may still be there.
+  // Look at each one.
   const std::optional<int64_t> due = mortals_gone ? std::nullopt : std::optional(now_us);
   if (!query.filter.empty() || !mortals_gone) {
     request.filter = &filter.emplace(query.filter, space->records(), *index, view, due);

@@ -151,6 +151,14 @@ bool Space::ExpireDue(int64_t now_us) {
   return NextExpiry() > now_us;
 }
 
+IndexView Space::PinAt(int64_t now_us, bool* mortals_gone) {
+  const bool gone = ExpireDue(now_us);
+  const IndexView view = index()->Pin();
+  // What was applied meanwhile may have expired on its way. That is noted before it is visible.
+  *mortals_gone = gone && !HasExpired(now_us);
+  return view;
+}
+
 void Space::HideExpired(Ordinal ordinal, int64_t now_us) {
   SpaceIndex& index = *this->index();
   // The ordinal may never have become visible, or belong to another observation now, if its batch failed.

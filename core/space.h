@@ -75,6 +75,8 @@ class Space final : public SpaceQueue {
   // Hides what has outlived its ttl, up to some thousands of it. False when there may be more: who looks goes by the time
   // of each, and the janitor does the rest. So it is when a writer is at it just now, or memory is out.
   bool ExpireDue(int64_t now_us) ABSL_LOCKS_EXCLUDED(apply_mu_);
+  // The same, and then the view. `mortals_gone`: of what it shows nothing has outlived its ttl. REQUIRES: there is an index.
+  IndexView PinAt(int64_t now_us, bool* mortals_gone) ABSL_LOCKS_EXCLUDED(apply_mu_);
   // Up to `most` of what was hidden and is not in the journal as forgotten, oldest first; and that so many of these are now.
   std::vector<Tombstone> Expired(size_t most) const ABSL_LOCKS_EXCLUDED(apply_mu_);
   void ExpiredRecorded(size_t count) ABSL_LOCKS_EXCLUDED(apply_mu_);
