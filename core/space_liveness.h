@@ -6,7 +6,10 @@
 //            whoever comes to rebuild a space without them has to keep their tombstones in the log, too.
 #pragma once
 
+#include <cstdint>
+#include <deque>
 #include <functional>
+#include <string>
 
 #include "core/rewriter.h"
 #include "core/space_registry.h"
@@ -34,6 +37,14 @@ class SpaceLiveness final : public AppliedLog {
   const SpaceRegistry* const registry_;
   const std::function<uint64_t()> applied_through_;
   const std::function<uint64_t()> checkpoint_floor_;
+
+  // The versions of the id that was asked for last, newest first, as far as they were looked at. A log may hold tens of
+  // thousands of tombstones of one id in a row, and each asks from further up.
+  struct Chain {
+    uint64_t space_id = 0;
+    std::string id;
+    std::deque<Ordinal> versions;
+  } chain_;
 };
 
 }  // namespace engram

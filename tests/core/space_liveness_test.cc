@@ -8,6 +8,9 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <ctime>
+#include <map>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -52,11 +55,11 @@ class SpaceLivenessTest : public ::testing::Test {
     });
     return live;
   }
-  std::vector<uint64_t> Versions(const std::string& id, uint64_t through) {
+  std::vector<uint64_t> Versions(const std::string& id, uint64_t through, size_t most = SIZE_MAX) {
     std::vector<uint64_t> positions;
     liveness_.VisitVersions(1, id, through, [&](RecordAddress address) {
       positions.push_back(address.position);
-      return true;
+      return positions.size() < most;
     });
     return positions;
   }
@@ -127,6 +130,43 @@ TEST_F(SpaceLivenessTest, VersionsComeNewestFirstTheDeadAmongThem) {
   EXPECT_THAT(Versions("x", 4), ElementsAre(3, 2));
   EXPECT_THAT(Versions("x", 1), IsEmpty());
   EXPECT_THAT(Versions("never", 9), IsEmpty());
+}
+
+TEST_F(SpaceLivenessTest, VersionsAreThoseOfNowWhateverWasAskedBefore) {
+  std::mt19937_64 random(5);
+  Create("a");
+  const std::vector<std::string> ids = {"x", "y", "z"};
+  std::map<std::string, std::vector<uint64_t>> written;
+  for (int step = 0; step < 3000; ++step) {
+    const std::string& id = ids[random() % 10 < 8 ? 0 : random() % ids.size()];
+    if (random() % 4 == 0) {
+      Observe({id, id});
+      written[id].insert(written[id].begin(), 2, position_);
+    } else {
+      const uint64_t through = random() % (position_ + 3);
+      std::vector<uint64_t> expected;
+      const size_t most = 1 + random() % 20;
+      for (const uint64_t at : written[id]) {
+        if (at <= through && expected.size() < most) expected.push_back(at);
+      }
+      ASSERT_EQ(Versions(id, through, most), expected) << id << " through " << through;
+    }
+  }
+}
+
+// Each tombstone of a hundred thousand of one id asks from where it stands. All the way from the newest down to each
+// there would be five thousand million versions: half a minute.
+TEST_F(SpaceLivenessTest, ManyTombstonesOfOneIdCostNoMoreThanAsManyOfOthers) {
+  constexpr int kVersions = 100'000;
+  Create("a");
+  for (int i = 0; i < kVersions / 100; ++i) Observe(std::vector<std::string>(100, "x"));
+  const uint64_t first = position_ - kVersions / 100 + 1;
+  const std::clock_t begin = std::clock();
+  for (int i = 0; i < kVersions; ++i) {
+    const uint64_t through = first + static_cast<uint64_t>(i) / 100;
+    ASSERT_EQ(Versions("x", through, 1), std::vector<uint64_t>{through});
+  }
+  EXPECT_LT(static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC, 5);
 }
 
 TEST_F(SpaceLivenessTest, ADroppedSpaceIsGoneOnceNobodyHasItAnyMore) {
