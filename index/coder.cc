@@ -86,14 +86,18 @@ CodeColumns Coder::EncodeBytes(const float* vector, int8_t* code) const {
       kernels_.quantise(vector, dimension_, kMostBytes / measure.largest, step, code);
   CodeColumns columns;
   columns.squares = quantised.squares;
-  columns.scale = static_cast<float>(step / norm);
+  columns.scale = ScaleOf(step / norm, columns.squares);
   // The squares were added up in binary32; each addition may have lost 2^-24 of the sum. What underflowed in them is
   // less than the second term.
   const double lost = std::sqrt(quantised.residual_squares * (1 + (dimension_ + 16) * 0x1p-23)) + step * 0x1p-20;
-  // The scale at unit length was rounded as well.
+  // That is of the code at step / norm.
   const double rounded = std::abs(columns.scale - step / norm) * std::sqrt(static_cast<double>(columns.squares));
   columns.residual = RoundedUp((lost / norm + rounded) * (1 + 1e-9));
   return columns;
+}
+
+float Coder::ScaleOf(double step, uint32_t squares) const {
+  return static_cast<float>(metric_ == Metric::kCosine ? 1 / std::sqrt(static_cast<double>(squares)) : step);
 }
 
 CodeColumns Coder::EncodeFar(const float* vector, double largest, double norm, int8_t* code) const {
@@ -108,7 +112,9 @@ CodeColumns Coder::EncodeFar(const float* vector, double largest, double norm, i
     columns.squares += static_cast<uint32_t>(rounded * rounded);
     residual_squares += (x - scale * rounded) * (x - scale * rounded);
   }
-  columns.residual = RoundedUp(std::sqrt(residual_squares) * (1 + 1e-9) + scale * 1e-9);
+  columns.scale = ScaleOf(scale, columns.squares);
+  const double moved = std::abs(columns.scale - scale) * std::sqrt(static_cast<double>(columns.squares));
+  columns.residual = RoundedUp((std::sqrt(residual_squares) + moved) * (1 + 1e-9) + scale * 1e-9);
   return columns;
 }
 

@@ -148,5 +148,15 @@ TEST_F(CodeGraphLengthsTest, VectorsOfATightClusterAreToldApart) {
   }
 }
 
+// Codes that come out a thousandth too long are no closer than others.
+TEST_F(CodeGraphLengthsTest, NearCopiesAreToldApart) {
+  for (const float spread : {0.03f, 0.05f, 0.1f}) {
+    SCOPED_TRACE(::testing::Message() << "seed " << kSeed << ", spread " << spread);
+    Cluster(Metric::kCosine, spread);
+    EXPECT_LE(Missed(), 1) << "which no list leads to from there";
+    EXPECT_GE(RecallAt10(), 0.97);
+  }
+}
+
 }  // namespace
 }  // namespace engram
