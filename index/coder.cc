@@ -86,18 +86,26 @@ CodeColumns Coder::EncodeBytes(const float* vector, int8_t* code) const {
       kernels_.quantise(vector, dimension_, kMostBytes / measure.largest, step, code);
   CodeColumns columns;
   columns.squares = quantised.squares;
-  columns.scale = ScaleOf(step / norm, columns.squares);
+  columns.scale = static_cast<float>(step / norm);
   // The squares were added up in binary32; each addition may have lost 2^-24 of the sum. What underflowed in them is
   // less than the second term.
   const double lost = std::sqrt(quantised.residual_squares * (1 + (dimension_ + 16) * 0x1p-23)) + step * 0x1p-20;
-  // That is of the code at step / norm.
+  // The scale at unit length was rounded as well.
   const double rounded = std::abs(columns.scale - step / norm) * std::sqrt(static_cast<double>(columns.squares));
   columns.residual = RoundedUp((lost / norm + rounded) * (1 + 1e-9));
+  if (metric_ == Metric::kCosine) MakeUnit(step / norm, lost / norm, &columns);
   return columns;
 }
 
-float Coder::ScaleOf(double step, uint32_t squares) const {
-  return static_cast<float>(metric_ == Metric::kCosine ? 1 / std::sqrt(static_cast<double>(squares)) : step);
+void Coder::MakeUnit(double step, double lost, CodeColumns* columns) {
+  const double length = std::sqrt(static_cast<double>(columns->squares));
+  columns->scale = static_cast<float>(1 / length);
+  // |x - code / length|^2 = 2 - 2 x.code / length, and x.code follows from |x - step * code| = lost, as |x| is 1 but for what
+  // its norm was rounded by.
+  const double unit = step * length;
+  const double squared = (lost * lost - (1 - unit) * (1 - unit)) / unit;
+  const double rounded = std::abs(columns->scale * length - 1);
+  columns->residual = RoundedUp((std::sqrt(std::max(0.0, squared) + 1e-14) + rounded) * (1 + 1e-9));
 }
 
 CodeColumns Coder::EncodeFar(const float* vector, double largest, double norm, int8_t* code) const {
@@ -112,9 +120,9 @@ CodeColumns Coder::EncodeFar(const float* vector, double largest, double norm, i
     columns.squares += static_cast<uint32_t>(rounded * rounded);
     residual_squares += (x - scale * rounded) * (x - scale * rounded);
   }
-  columns.scale = ScaleOf(scale, columns.squares);
-  const double moved = std::abs(columns.scale - scale) * std::sqrt(static_cast<double>(columns.squares));
-  columns.residual = RoundedUp((std::sqrt(residual_squares) + moved) * (1 + 1e-9) + scale * 1e-9);
+  const double lost = std::sqrt(residual_squares) * (1 + 1e-9) + scale * 1e-9;
+  columns.residual = RoundedUp(lost);
+  if (metric_ == Metric::kCosine) MakeUnit(scale, lost, &columns);
   return columns;
 }
 

@@ -53,9 +53,9 @@ class Coder {
 
  private:
   CodeColumns EncodeBytes(const float* vector, int8_t* code) const;
-  // What a code of so many squares, rounded in `step`s at the vector's unit length, is multiplied by. Under cosine it has unit
-  // length itself then: or among near copies those whose codes came out long by a thousandth would be taken for the nearest.
-  float ScaleOf(double step, uint32_t squares) const;
+  // Gives a code unit length, as vectors have under cosine: or among near copies those whose codes came out long by a
+  // thousandth would be taken for the nearest. `lost`: the most that `step` times the code is away from the vector.
+  static void MakeUnit(double step, double lost, CodeColumns* columns);
   // In binary64, for elements that binary32 cannot square.
   CodeColumns EncodeFar(const float* vector, double largest, double norm, int8_t* code) const;
 

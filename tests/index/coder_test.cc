@@ -78,8 +78,9 @@ TEST(CoderTest, TheResidualBoundsWhatTheCodeLosesWhateverTheMagnitude) {
         ASSERT_TRUE(std::isfinite(encoded.columns.bit_factor));
         const double lost = Lost(metric, vector, encoded);
         ASSERT_GE(encoded.columns.residual, lost) << dimension << " " << vector[0];
-        // And it is no more than that, but for elements so small that it does not matter.
-        ASSERT_LE(encoded.columns.residual, lost * 1.01 + 1e-4 * encoded.columns.scale + 1e-35) << dimension;
+        // And it is no more than that, but for elements so small that it does not matter, and for what a norm is rounded by.
+        const double rounded = metric == Metric::kCosine ? 2e-7 : 0;
+        ASSERT_LE(encoded.columns.residual, lost * 1.01 + 1e-4 * encoded.columns.scale + rounded + 1e-35) << dimension;
         uint32_t squares = 0;
         for (size_t i = 0; i < encoded.code.size(); ++i) {
           ASSERT_NE(encoded.code[i], -128);
