@@ -96,8 +96,8 @@ class Ingest final : public BatchHandler {
                 const Settings& settings);
   // Queues the frame's observations as far as they are let in; the rest is refused for the moment.
   void Admit(const std::shared_ptr<Space>& space, Turn turn, const Checked& checked, const Settings& settings);
-  // Queues all up to `through`, of which places [begin, end) are valid. False, with nothing done, when the connection is
-  // over.
+  // Queues all up to `through`, of which places [begin, end) are valid. False when the connection is over: nothing is done then,
+  // but for counting the refusals.
   bool Queue(const std::shared_ptr<Space>& space, Turn& turn, const Checked& checked, uint32_t begin, uint32_t end,
              uint64_t through);
   // The rest of the frame.

@@ -132,6 +132,8 @@ absl::StatusOr<uint64_t> SegmentedJournal::SealThrough() {
   while (segment != nullptr && !segment->sealed()) {
     if (!failed_.ok()) return failed_;
     if (closing_ || options_.stepped || seal_waits_.load()) return Unsealable();
+    // A later group of the same segment has no room.
+    if (retire_wanted_ && waiting_for_room_.load()) return Unsealable();
     room_.Wait(mu_);
   }
   // It may have failed behind the sealing, at the manifest.

@@ -118,12 +118,15 @@ absl::StatusOr<bool> SegmentedJournal::HoldsAny(std::span<const PositionRange> p
       continue;
     }
     SegmentReader reader(segment->file(), {.sealed = true, .last_position = segment->last()});
-    ENGRAM_RETURN_IF_ERROR(reader.Open());
-    while (true) {
-      ENGRAM_ASSIGN_OR_RETURN(const bool more, reader.Next());
-      if (!more || reader.record().position > segment->last()) break;
+    absl::StatusOr<bool> more = true;
+    if (const absl::Status open = reader.Open(); !open.ok()) more = open;
+    while (more.ok() && *more) {
+      more = reader.Next();
+      if (!more.ok() || !*more || reader.record().position > segment->last()) break;
       if (AnyHas(positions, reader.record().position)) return true;
     }
+    // A disk that does not give them has not given them back: what covers them may be all there is of the rest.
+    if (!more.ok()) NoteDefect({.file = segment->name(), .what = std::string(MessageOf(more.status()))});
     NoteDefects(*segment, reader);
   }
   return false;

@@ -96,7 +96,10 @@ absl::Status SpareSegments::Recycle(const std::string& name) {
   ENGRAM_ASSIGN_OR_RETURN(const auto file, directory_->Open(name, Directory::Mode::kReadWrite));
   ENGRAM_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
   std::string spare;
-  {
+  // Where room is what is missing, it is what the file gives back.
+  const absl::StatusOr<DiskSpace> space = directory_->Space();
+  const bool room = space.ok() && space->free_bytes >= options_.least_free_bytes;
+  if (room) {
     MutexLock lock(mu_);
     if (size >= LeastRecycled(options_.segment_bytes) && ready_.size() < options_.count) spare = NextName();
   }

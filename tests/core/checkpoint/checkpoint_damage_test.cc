@@ -227,6 +227,47 @@ TEST_F(CheckpointDamageTest, OneMadeWithoutAPartOfTheLogIsRefusedOnceThatPartCan
   EXPECT_EQ(life.Describe("notes"), described_);
 }
 
+// What it lacks is looked for in a segment that the disk does not give now: it may be all there is of the rest of that.
+TEST_F(CheckpointDamageTest, OneIsKeptWhereTheDiskFailsWhileWhatItLacksIsLookedFor) {
+  const auto directory = disk_.Open();
+  std::string segment, made;
+  {
+    Life life(disk_);
+    ASSERT_TRUE(life.journal().SealThrough().ok());
+    life.Stream("notes", "s1", {{.id = "id3", .embedding = {0, 0, 1}, .content = "sound"}});
+    ASSERT_TRUE(life.journal().SealThrough().ok());
+    segment = life.journal().segments().back()->name();
+    disk_.FlipBit(segment, life.journal().segments().back()->footer().records[0].offset + 70, 3);
+    Fill(life, "third");
+  }
+  {
+    Life life(disk_);
+    ASSERT_TRUE(life.status().ok()) << life.status();
+    made = life.Checkpoint()->name;
+  }
+  int failed = 0, served = 0;
+  for (uint64_t nth = 1; nth <= 8; ++nth) {
+    SCOPED_TRACE(nth);
+    disk_.Fail({.call = FileCall::kRead, .status = InputOutputError(), .suffix = segment, .nth = nth, .until_cleared = true});
+    {
+      Life life(disk_);
+      if (life.status().ok()) {
+        EXPECT_EQ(life.report().checkpoint.name, made);
+      }
+      (life.status().ok() ? served : failed) += 1;
+    }
+    disk_.ClearFaults();
+    EXPECT_TRUE(ReadWhole(*directory, made, 1 << 20).ok()) << "it is there for the next start";
+  }
+  EXPECT_GT(failed, 0) << "at its header";
+  EXPECT_GT(served, 0);
+  disk_.Fail({.call = FileCall::kRead, .status = InputOutputError(), .suffix = segment, .nth = static_cast<uint64_t>(failed) + 1,
+              .until_cleared = true});
+  Life life(disk_);
+  ASSERT_TRUE(life.status().ok()) << life.status();
+  EXPECT_THAT(life.report().defects, Contains(Field(&JournalDefect::what, HasSubstr("input/output error"))));
+}
+
 TEST_F(CheckpointDamageTest, OneThatWasPutInPlaceAndNotNamedIsUsedAndAnOlderOneIsNot) {
   const std::string old_name = name_;
   const std::vector<std::byte> old_bytes = Bytes();
