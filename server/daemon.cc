@@ -62,6 +62,7 @@ std::function<absl::StatusOr<Token>()> CheckpointOf(Storage* storage, Engine* en
 Daemon::Daemon(Options options)
     : options_(std::move(options)),
       calls_("calls", "server.max_concurrent_calls", options_.settings.server_max_concurrent_calls),
+      answers_("streamed answers", "server.max_concurrent_calls", options_.settings.server_max_concurrent_calls),
       streams_("observe streams", "server.max_streams", options_.settings.server_max_streams),
       followers_("followers", "limits.max_followers", options_.settings.limits_max_followers) {}
 
@@ -142,7 +143,7 @@ std::unique_ptr<grpc::Server> Daemon::BuildServer(const std::vector<std::string>
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 16);
   grpc::ResourceQuota quota("engramd");
-  quota.SetMaxThreads(static_cast<int>(settings.server_max_streams + settings.server_max_concurrent_calls +
+  quota.SetMaxThreads(static_cast<int>(settings.server_max_streams + 2 * settings.server_max_concurrent_calls +
                                        settings.limits_max_followers) +
                       kSpareThreads);
   builder.SetResourceQuota(quota);
@@ -161,6 +162,7 @@ absl::Status Daemon::Listen() {
                           .pool = pool_.get(),
                           .clock = clock_,
                           .calls = &calls_,
+                          .answers = &answers_,
                           .streams = &streams_,
                           .followers = &followers_,
                           .max_message_bytes = options_.settings.server_max_message_bytes,
@@ -227,6 +229,7 @@ Daemon::Leftovers Daemon::Stop(Duration bound) {
   Leftovers left;
   if (!streams_.AwaitNone(*clock_, deadline)) left.streams = streams_.taken();
   if (!calls_.AwaitNone(*clock_, deadline)) left.calls = calls_.taken();
+  if (!answers_.AwaitNone(*clock_, deadline)) left.calls += answers_.taken();
   // One whose client does not read goes on from its last point elsewhere: nothing is lost with it.
   followers_.AwaitNone(*clock_, std::min(deadline, clock_->Now() + kFollowersGrace));
   server_->Shutdown(std::chrono::system_clock::now() + (left.any() ? std::chrono::milliseconds(0) : kLastGrace));

@@ -93,6 +93,7 @@ class Daemon {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<LoadSampler> sampler_;
   CallSlots calls_;
+  CallSlots answers_;
   CallSlots streams_;
   CallSlots followers_;
   std::unique_ptr<MemoryService> memory_service_;

@@ -139,8 +139,8 @@ grpc::Status MemoryService::RecallStream(grpc::ServerContext* context, const v1:
     ENGRAM_ASSIGN_OR_RETURN(const size_t size, PageSize(request->batch_size(), "batch_size"));
     return RecallStreamCall(deps_.engine, deps_.clock, context, writer).Run(*request, size);
   };
-  // Whose client does not read keeps nobody else from being answered.
-  return InSlot(*deps_.followers, run);
+  // An answer whose client does not read keeps no call from being answered.
+  return InSlot(request->follow() ? *deps_.followers : *deps_.answers, run);
 }
 
 grpc::Status MemoryService::GetObservations(grpc::ServerContext*, const v1::GetObservationsRequest* request,

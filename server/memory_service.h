@@ -32,6 +32,7 @@ class MemoryService final : public v1::MemoryService::Service {
     FramePool* pool;
     Clock* clock;
     CallSlots* calls;
+    CallSlots* answers;
     CallSlots* streams;
     CallSlots* followers;
     uint64_t max_message_bytes;

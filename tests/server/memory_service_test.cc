@@ -268,8 +268,7 @@ TEST_F(MemoryServiceTest, ReadsItsOwnWritesByToken) {
 
 TEST_F(MemoryServiceTest, ClientsThatDoNotReadTakeNoPlaceOfOtherCalls) {
   Settings settings = TestSettings();
-  settings.server_max_concurrent_calls = 1;
-  settings.limits_max_followers = 8;
+  settings.server_max_concurrent_calls = 8;
   TestDaemon small(settings);
   v1::ObserveRequest observe;
   observe.set_space("s");
@@ -306,7 +305,7 @@ TEST_F(MemoryServiceTest, ClientsThatDoNotReadTakeNoPlaceOfOtherCalls) {
   EXPECT_FALSE(refused->Read(&piece));
   const grpc::Status status = refused->Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("limits.max_followers is 8"));
+  EXPECT_THAT(status.error_message(), HasSubstr("8 streamed answers are already under way, server.max_concurrent_calls is 8"));
   v1::RecallResponse response;
   EXPECT_TRUE(Call(small.memory(), &Stub::Recall, Cue("s", std::vector<float>(4096, 1), 1), &response).ok());
   for (size_t i = 0; i < readers.size(); ++i) {

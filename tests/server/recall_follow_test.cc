@@ -152,8 +152,7 @@ TEST_F(ServerRecallFollowTest, RefusesWhatItCannotServe) {
   Follower first(stub_), second(stub_);
   first.ReadUntil(1);
   second.ReadUntil(1);
-  // Whose answer is streamed may wait for its client as long as it likes.
-  EXPECT_EQ(streamed(false).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_TRUE(streamed(false).ok()) << "they take no place of other answers";
   const grpc::Status third = Follower(stub_).Finish();
   EXPECT_EQ(third.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(third.error_message(), HasSubstr("limits.max_followers is 2"));

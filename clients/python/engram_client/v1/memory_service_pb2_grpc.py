@@ -113,9 +113,9 @@ class MemoryServiceServicer(object):
         """The same answer in pieces of batch_size or about a mebibyte. With `follow` it goes on: each observation recorded
         behind the answer that passes min_similarity (unset: all do) and filter is sent once, in the journal's order, however
         slowly the client reads. A version that replaces one is new; what is replaced, forgotten or expired before its turn is
-        left out, but not of a response that is on its way already. RESOURCE_EXHAUSTED: limits.max_followers answers are being
-        streamed. With `follow` also: NOT_FOUND, the space is deleted; UNAVAILABLE, the daemon drains (the last response has the
-        point to go on from); FAILED_PRECONDITION, OUT_OF_RANGE: `after` of another journal, too new.
+        left out, but not of a response that is on its way already. RESOURCE_EXHAUSTED: server.max_concurrent_calls answers or
+        limits.max_followers. With `follow` also: NOT_FOUND, the space is deleted; UNAVAILABLE, the daemon drains (the last
+        response has the point to go on from); FAILED_PRECONDITION, OUT_OF_RANGE: `after` of another journal, too new.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -223,7 +223,7 @@ class Bench(unittest.TestCase):
         for title, plot in drawn.items():
             self.assertGreater(plot["width"], 300, title)
             self.assertEqual(plot["outside"], 0, title)
-            self.assertTrue(any(length > 100 for length in plot["lines"]) or any(area > 100 for area in plot["bars"]),
+            self.assertTrue(any(length > 20 for length in plot["lines"]) or any(area > 100 for area in plot["bars"]),
                             plot)
         for title in ("Latency to the durable acknowledgement over time", "Recall latency over time"):
             self.assertEqual(len(drawn[title]["lines"]), 2, title)
