@@ -50,14 +50,11 @@ void HammingFour(const uint64_t* query, const uint64_t* const* rows, size_t word
   for (size_t r = 0; r < 4; ++r) out[r] = Hamming(query, rows[r], words);
 }
 
-void HammingRows(const uint64_t* query, const uint64_t* first, size_t words, size_t count, uint32_t* out) {
-  for (size_t r = 0; r < count; ++r) out[r] = Hamming(query, first + r * words, words);
-}
-
-uint32_t BitScores(const uint32_t* distances, const float* factors, float elements, float floor, float* scores) {
+uint32_t ScoreBits(const uint64_t* query, const uint64_t* first, size_t words, size_t count, const float* factors,
+                   float elements, float floor, float* scores) {
   uint32_t above = 0;
-  for (size_t i = 0; i < 16; ++i) {
-    scores[i] = factors[i] * (elements - 2 * static_cast<float>(distances[i]));
+  for (size_t i = 0; i < count; ++i) {
+    scores[i] = factors[i] * (elements - 2 * static_cast<float>(Hamming(query, first + i * words, words)));
     above |= uint32_t{scores[i] >= floor} << i;
   }
   return above;
@@ -138,8 +135,7 @@ const CodeKernels kPortable = {
     .dot_float_rows = DotFloatRows,
     .hamming = Hamming,
     .hamming_four = HammingFour,
-    .hamming_rows = HammingRows,
-    .bit_scores = BitScores,
+    .score_bits = ScoreBits,
     .measure = MeasureOf,
     .quantise = Quantise,
     .rotate_bytes = RotateBytes,

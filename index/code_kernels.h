@@ -31,11 +31,12 @@ struct CodeKernels {
   // In how many bits they differ.
   uint32_t (*hamming)(const uint64_t* a, const uint64_t* b, size_t words);
   void (*hamming_four)(const uint64_t* query, const uint64_t* const* rows, size_t words, uint32_t* out);
-  void (*hamming_rows)(const uint64_t* query, const uint64_t* first, size_t words, size_t count, uint32_t* out);
 
-  // scores[i] = factors[i] * (elements - 2 * distances[i]) for sixteen. Returns which of them are at least `floor`, the
-  // first in the lowest bit.
-  uint32_t (*bit_scores)(const uint32_t* distances, const float* factors, float elements, float floor, float* scores);
+  // What `count` rows, sixteen at most, that lie behind one another are worth by their bits: factors[i] * (elements - 2 *
+  // in how many bits row i differs). Returns which of them are at least `floor`, the first in the lowest bit. Sixteen
+  // factors are read and sixteen scores written; those beyond `count`, in both and in what is returned, mean nothing.
+  uint32_t (*score_bits)(const uint64_t* query, const uint64_t* first, size_t words, size_t count, const float* factors,
+                         float elements, float floor, float* scores);
 
   // --- encoding ---
 

@@ -143,8 +143,8 @@ ENGRAM_AVX2 void HammingFour256(const uint64_t* query, const uint64_t* const* ro
 // Words: two kilobytes.
 constexpr size_t kHammingAhead = 256;
 
-ENGRAM_AVX2 void HammingRows256(const uint64_t* query, const uint64_t* first, size_t words, size_t count,
-                                uint32_t* out) {
+inline ENGRAM_AVX2 void HammingRows256(const uint64_t* query, const uint64_t* first, size_t words, size_t count,
+                                       uint32_t* out) {
   size_t r = 0;
   for (; r + 4 <= count; r += 4) {
     const uint64_t* const row = first + r * words;
@@ -156,8 +156,8 @@ ENGRAM_AVX2 void HammingRows256(const uint64_t* query, const uint64_t* first, si
 }
 
 // Both factors of the product are exact, so it is the portable version's.
-ENGRAM_AVX2 uint32_t BitScores256(const uint32_t* distances, const float* factors, float elements, float floor,
-                                  float* scores) {
+inline ENGRAM_AVX2 uint32_t BitScores256(const uint32_t* distances, const float* factors, float elements, float floor,
+                                         float* scores) {
   uint32_t above = 0;
 #pragma GCC unroll 2
   for (int half = 0; half < 2; ++half) {
@@ -170,6 +170,13 @@ ENGRAM_AVX2 uint32_t BitScores256(const uint32_t* distances, const float* factor
     above |= static_cast<uint32_t>(mask) << (8 * half);
   }
   return above;
+}
+
+ENGRAM_AVX2 uint32_t ScoreBits256(const uint64_t* query, const uint64_t* first, size_t words, size_t count,
+                                  const float* factors, float elements, float floor, float* scores) {
+  alignas(64) uint32_t distances[16] = {};
+  HammingRows256(query, first, words, count, distances);
+  return BitScores256(distances, factors, elements, floor, scores);
 }
 
 // --- AVX-512 ---
@@ -267,25 +274,38 @@ ENGRAM_AVX512 uint32_t Hamming512(const uint64_t* a, const uint64_t* b, size_t w
   return static_cast<uint32_t>(_mm_cvtsi128_si64(_mm_add_epi64(sum, _mm_unpackhi_epi64(sum, sum))));
 }
 
-ENGRAM_AVX512 void HammingFour512(const uint64_t* query, const uint64_t* const* rows, size_t words, uint32_t* out) {
-  const __m256i a = Differing(query, rows[0], words), b = Differing(query, rows[1], words);
-  const __m256i c = Differing(query, rows[2], words), d = Differing(query, rows[3], words);
+inline ENGRAM_AVX512 __m128i FourDistances512(const uint64_t* query, const uint64_t* r0, const uint64_t* r1,
+                                              const uint64_t* r2, const uint64_t* r3, size_t words) {
+  const __m256i a = Differing(query, r0, words), b = Differing(query, r1, words);
+  const __m256i c = Differing(query, r2, words), d = Differing(query, r3, words);
   const __m256i ab = _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
   const __m256i cd = _mm256_add_epi64(_mm256_unpacklo_epi64(c, d), _mm256_unpackhi_epi64(c, d));
   const __m256i sums =
       _mm256_add_epi64(_mm256_permute2x128_si256(ab, cd, 0x20), _mm256_permute2x128_si256(ab, cd, 0x31));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm256_cvtepi64_epi32(sums));
+  return _mm256_cvtepi64_epi32(sums);
 }
 
-ENGRAM_AVX512 void HammingRows512(const uint64_t* query, const uint64_t* first, size_t words, size_t count,
-                                  uint32_t* out) {
+ENGRAM_AVX512 void HammingFour512(const uint64_t* query, const uint64_t* const* rows, size_t words, uint32_t* out) {
+  const __m128i distances = FourDistances512(query, rows[0], rows[1], rows[2], rows[3], words);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), distances);
+}
+
+ENGRAM_AVX512 uint32_t ScoreBits512(const uint64_t* query, const uint64_t* first, size_t words, size_t count,
+                                    const float* factors, float elements, float floor, float* scores) {
+  alignas(64) uint32_t distances[16] = {};
   size_t r = 0;
   for (; r + 4 <= count; r += 4) {
     const uint64_t* const row = first + r * words;
-    const uint64_t* const rows[4] = {row, row + words, row + 2 * words, row + 3 * words};
-    HammingFour512(query, rows, words, out + r);
+    _mm_store_si128(reinterpret_cast<__m128i*>(distances + r),
+                    FourDistances512(query, row, row + words, row + 2 * words, row + 3 * words, words));
   }
-  for (; r < count; ++r) out[r] = Hamming512(query, first + r * words, words);
+  for (; r < count; ++r) distances[r] = Hamming512(query, first + r * words, words);
+  // Both factors of the product are exact, so it is the portable version's.
+  const __m512 distance = _mm512_cvtepi32_ps(_mm512_load_si512(distances));
+  const __m512 agreement = _mm512_sub_ps(_mm512_set1_ps(elements), _mm512_add_ps(distance, distance));
+  const __m512 score = _mm512_mul_ps(_mm512_loadu_ps(factors), agreement);
+  _mm512_storeu_ps(scores, score);
+  return _mm512_cmp_ps_mask(score, _mm512_set1_ps(floor), _CMP_GE_OQ);
 }
 
 #undef ENGRAM_AVX2
@@ -301,8 +321,7 @@ const CodeKernels kAvx512 = {
     .dot_float_rows = DotFloatRows512,
     .hamming = Hamming512,
     .hamming_four = HammingFour512,
-    .hamming_rows = HammingRows512,
-    .bit_scores = BitScores256,
+    .score_bits = ScoreBits512,
     .measure = MeasureAvx2,
     .quantise = QuantiseAvx2,
     .rotate_bytes = RotateBytesAvx2,
@@ -318,8 +337,7 @@ const CodeKernels kAvx2 = {
     .dot_float_rows = DotFloatRows256,
     .hamming = Hamming256,
     .hamming_four = HammingFour256,
-    .hamming_rows = HammingRows256,
-    .bit_scores = BitScores256,
+    .score_bits = ScoreBits256,
     .measure = MeasureAvx2,
     .quantise = QuantiseAvx2,
     .rotate_bytes = RotateBytesAvx2,

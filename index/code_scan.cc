@@ -136,20 +136,18 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
     checked = promising.size();
   };
 
-  std::array<uint32_t, kScanRows> distances{};
   std::array<float, kScanRows> scores;
   std::array<float, kScanRows> some_factors{};
   // Scores a block and returns the lanes that reach the floor.
   const auto reaching = [&](Ordinal base, uint32_t lanes) {
     const auto rows = static_cast<uint32_t>(32 - std::countl_zero(lanes));
-    kernels.hamming_rows(query.bits(), slab.Bits(base), words, rows, distances.data());
     const float* factors = slab.BitBlockOf(base).factor.data();
     if (rows != kScanRows) {
       // The writer may be at work on the others.
       std::copy_n(factors, rows, some_factors.data());
       factors = some_factors.data();
     }
-    return lanes & kernels.bit_scores(distances.data(), factors, elements, floor, scores.data());
+    return lanes & kernels.score_bits(query.bits(), slab.Bits(base), words, rows, factors, elements, floor, scores.data());
   };
   const auto collect = [&] {
     ForEachBlock(scope, [&](Ordinal base, uint32_t lanes) {
@@ -159,11 +157,12 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
     prune();
   };
 
-  // Most of what is promising at the beginning is not at the end. One block in sixteen tells with which score about
-  // one and a half times as many as are kept will be found, and where many of those are dead, it begins anew.
-  constexpr uint32_t kSample = 16;
+  // Most of what is promising at the beginning is not at the end. One block in 32 tells with which score about one and
+  // a half times as many as are kept will be found; where it does not, as with many that are dead, it begins anew.
+  constexpr uint32_t kSample = 32;
   if (std::isinf(least) && scope.end - scope.begin >= kSample * uint64_t{keep}) {
     std::vector<float> sample;
+    sample.reserve((scope.end - scope.begin) / kSample + 2 * kScanRows);
     for (uint64_t at = scope.begin; at < scope.end; at += kSample * kScanRows) {
       const auto base = static_cast<Ordinal>(at - at % kScanRows);
       if (base < scope.begin || base + kScanRows > scope.end) continue;

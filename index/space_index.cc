@@ -35,8 +35,9 @@ constexpr uint64_t kWalkShare = 2;
 constexpr uint64_t kFreePerWidth = 32;
 // So few are scanned exactly whether or not that was asked for. docs/tuning.md says so.
 constexpr uint64_t kScannedExactly = 8192;
-// Bits do not quicken the scan of a shorter tail.
+// Bits do not quicken the scan of a shorter tail; behind one that has them, fewer rows by bytes than these are not felt.
 constexpr Ordinal kLongTail = 8192;
+constexpr Ordinal kShortRest = 1024;
 // A scan by bits is to find the best so many times k. Which of those are the best k is told by bytes and by the vectors
 // themselves; the more that are to be found, the more often the bits are not enough.
 constexpr uint32_t kSurePerHit = 3;
@@ -103,7 +104,9 @@ class CodedSpaceIndex final : public SpaceIndex {
   uint64_t linked() const override { return graph_.linked(); }
   uint64_t link_backlog() const override;
   bool graph_due() const override { return link_backlog() != 0 || graph_.RebuildDue(live()); }
-  bool bits_due() const override { return bits_backlog() >= kLongTail; }
+  bool bits_due() const override {
+    return bits_backlog() >= (graph_.exists() || slab_.bits_through() < kLongTail ? kLongTail : kShortRest);
+  }
   uint64_t bits_backlog() const override {
     // In this order: bits are made of what has been seen to be there.
     const Ordinal through = slab_.bits_through();

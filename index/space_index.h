@@ -187,7 +187,8 @@ class SpaceIndex {
   bool linking_due() const { return graph_due() || bits_due(); }
   // There is something to link or to rebuild.
   virtual bool graph_due() const = 0;
-  // There is a tail so long that bits would quicken its scan, and they have not been made.
+  // There is a tail so long that bits would quicken its scan, and they have not been made, or not to its end.
+  // A graph's own linking makes those of what lies behind it.
   virtual bool bits_due() const = 0;
   // Rows without bits; 0 where none are made.
   virtual uint64_t bits_backlog() const = 0;

@@ -97,6 +97,23 @@ TEST_F(LinkerTest, BitsThatARecallMissesAreMadeAmongTheBatchesInTurns) {
   EXPECT_EQ(executor_.Of(WorkClass::kNormal).size(), 1u);
 }
 
+TEST_F(LinkerTest, BitsAreMadeToTheEndOfALongTail) {
+  const auto space = MakeSpace(20'000);
+  linker_.Schedule(space);
+  while (!executor_.Of(WorkClass::kLow).empty()) executor_.RunOne(WorkClass::kLow);
+  EXPECT_LT(space->index()->bits_backlog(), 1024u);
+  // A recall compares what has come since by bytes, and asks for the bits once that is felt.
+  while (space->index()->MakeBits(1024) != 0) {
+  }
+  Grow(*space, 1023);
+  EXPECT_FALSE(space->index()->bits_due());
+  Grow(*space, 1);
+  EXPECT_TRUE(space->index()->bits_due());
+  linker_.HastenBits(space);
+  executor_.RunOne(WorkClass::kNormal);
+  EXPECT_EQ(space->index()->bits_backlog(), 0u);
+}
+
 TEST_F(LinkerTest, OneSpaceIsHastenedAtATime) {
   const auto first = MakeSpace(9000), second = MakeSpace(9000, "t");
   linker_.HastenBits(first);

@@ -119,15 +119,13 @@ TEST_P(CodeKernelsTest, HammingDistancesAreExact) {
     std::fill(rows, rows + words, 0);
     std::fill(rows + words, rows + 2 * words, UINT64_MAX);
     for (const uint64_t* query : {rows, rows + words, rows + 7 * words}) {
-      std::vector<uint32_t> expected(kRows), many(kRows);
+      std::vector<uint32_t> expected(kRows);
       for (size_t r = 0; r < kRows; ++r) {
         for (size_t i = 0; i < words; ++i) {
           expected[r] += static_cast<uint32_t>(std::popcount(query[i] ^ rows[r * words + i]));
         }
         ASSERT_EQ(kernels_->hamming(query, rows + r * words, words), expected[r]);
       }
-      kernels_->hamming_rows(query, rows, words, kRows, many.data());
-      ASSERT_EQ(many, expected);
       const size_t which[4] = {11, 0, 18, 3};
       const uint64_t* four[4];
       for (size_t v = 0; v < 4; ++v) four[v] = rows + which[v] * words;
@@ -138,21 +136,33 @@ TEST_P(CodeKernelsTest, HammingDistancesAreExact) {
   }
 }
 
-TEST_P(CodeKernelsTest, BitScoresAreThoseOfThePortableVersion) {
+TEST_P(CodeKernelsTest, ScoresByBitsAreFactorTimesAgreement) {
+  constexpr size_t kRows = 16;
   std::mt19937_64 random(kSeed);
   std::uniform_real_distribution<float> factor(1, 1.5);
-  for (int round = 0; round < 200; ++round) {
-    uint32_t distances[16];
-    float factors[16], scores[16], expected[16];
-    for (size_t i = 0; i < 16; ++i) {
-      distances[i] = static_cast<uint32_t>(random() % 769);
-      factors[i] = factor(random);
-    }
-    for (const float floor : {-std::numeric_limits<float>::infinity(), -100.0f, 0.0f, 300.0f}) {
-      const CodeKernels& portable = *CodeKernelsFor("portable");
-      ASSERT_EQ(kernels_->bit_scores(distances, factors, 768, floor, scores),
-                portable.bit_scores(distances, factors, 768, floor, expected));
-      for (size_t i = 0; i < 16; ++i) ASSERT_EQ(scores[i], expected[i]);
+  for (const size_t words : {4, 8, 12, 24, 256}) {
+    AlignedFloats storage((kRows + 1) * words * 2);
+    auto* const rows = reinterpret_cast<uint64_t*>(storage.data());
+    for (size_t i = 0; i < (kRows + 1) * words; ++i) rows[i] = random();
+    const uint64_t* const query = rows + kRows * words;
+    std::fill(rows, rows + words, 0);
+    std::copy_n(query, words, rows + words);
+    for (size_t i = 0; i < words; ++i) rows[2 * words + i] = ~query[i];
+    const auto elements = static_cast<float>(64 * words);
+    for (size_t count = 1; count <= kRows; ++count) {
+      float factors[kRows], scores[kRows];
+      for (float& one : factors) one = factor(random);
+      for (const float floor : {-std::numeric_limits<float>::infinity(), -100.0f, 0.0f, 0.1f * elements}) {
+        const uint32_t above = kernels_->score_bits(query, rows, words, count, factors, elements, floor, scores);
+        for (size_t r = 0; r < count; ++r) {
+          uint32_t differing = 0;
+          for (size_t i = 0; i < words; ++i) {
+            differing += static_cast<uint32_t>(std::popcount(query[i] ^ rows[r * words + i]));
+          }
+          ASSERT_EQ(scores[r], factors[r] * (elements - 2 * static_cast<float>(differing)));
+          ASSERT_EQ((above >> r) & 1, uint32_t{scores[r] >= floor}) << r << " of " << count;
+        }
+      }
     }
   }
 }
