@@ -25,7 +25,7 @@ namespace engram {
 namespace {
 
 constexpr uint32_t kAskedForThemselves = 100'000;
-constexpr uint32_t kTurns = 50;
+constexpr uint32_t kTurns = 8;
 
 struct Setup {
   uint32_t dimension = 768;
@@ -102,7 +102,8 @@ class LinkBench {
     double stock_micros = 0;
     std::deque<Ours> ours;
     for (const uint32_t efc : setup_.efc) ours.emplace_back(slab_, setup_, efc);
-    // In turns: a machine shared with others has slow minutes, and a ratio is of what both sides had of it.
+    // In turns, for a machine shared with others has slow minutes; and not in many, for each begins with the other side in
+    // the caches.
     const uint32_t turn = std::max(1u, setup_.count / kTurns);
     for (uint32_t from = 0; from < setup_.count; from += turn) {
       const uint32_t end = std::min(setup_.count, from + turn);
