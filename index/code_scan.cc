@@ -160,7 +160,8 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
   // Most of what is promising at the beginning is not at the end. One block in 32 tells with which score about one and
   // a half times as many as are kept will be found; where it does not, as with many that are dead, it begins anew.
   constexpr uint32_t kSample = 32;
-  if (std::isinf(least) && scope.end - scope.begin >= kSample * uint64_t{keep}) {
+  constexpr uint32_t kWorthSampling = 16;
+  if (std::isinf(least) && scope.end - scope.begin >= kWorthSampling * uint64_t{keep}) {
     std::vector<float> sample;
     sample.reserve((scope.end - scope.begin) / kSample + 2 * kScanRows);
     for (uint64_t at = scope.begin; at < scope.end; at += kSample * kScanRows) {

@@ -27,12 +27,15 @@ class SpareSegmentsTest : public ::testing::Test {
 
   static constexpr uint32_t kCount = 2;
   static constexpr uint64_t kBytes = 4096;
+  static constexpr uint64_t kLeastFree = 1 << 16;
 
   FaultyDisk disk_;
   FakeClock clock_;
   std::unique_ptr<Directory> directory_ = disk_.Open();
   SpareSegments spares_{
-      directory_.get(), {.segment_bytes = kBytes, .count = kCount, .bytes_per_second = 1 << 20}, &clock_};
+      directory_.get(),
+      {.segment_bytes = kBytes, .count = kCount, .bytes_per_second = 1 << 20, .least_free_bytes = kLeastFree},
+      &clock_};
 };
 
 TEST_F(SpareSegmentsTest, TakesThemInOrderAndThenAnEmptyFile) {
@@ -66,6 +69,20 @@ TEST_F(SpareSegmentsTest, WithAllOfThemRemovedByHandTheNextIsAnEmptyFile) {
   EXPECT_THAT(directory_->List().value(), ElementsAre(taken->name));
   EXPECT_EQ(spares_.Read().taken_prepared, 0u);
   EXPECT_EQ(spares_.Read().taken_empty, 1u);
+}
+
+TEST_F(SpareSegmentsTest, AReplacedFileBecomesASpareWhereThereIsRoomAndIsElseGivenBack) {
+  for (const bool room : {true, false}) {
+    SCOPED_TRACE(room);
+    const auto taken = spares_.Take();
+    ASSERT_TRUE(taken.ok() && taken->prepared) << taken.status();
+    ASSERT_TRUE(directory_->Rename(taken->name, "replaced").ok());
+    disk_.SetFreeSpace(room ? kLeastFree : kLeastFree - 1);
+    ASSERT_TRUE(spares_.Recycle("replaced").ok());
+    EXPECT_EQ(spares_.Read().recycled, 1u);
+    EXPECT_EQ(spares_.Read().ready, room ? kCount : kCount - 1);
+    EXPECT_EQ(directory_->List().value().size(), spares_.Read().ready);
+  }
 }
 
 // It is there and may not be read: the disk is in trouble, and the log says so rather than going round it.
