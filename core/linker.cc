@@ -1,5 +1,6 @@
 #include "core/linker.h"
 
+#include <algorithm>
 #include <exception>
 #include <new>
 
@@ -54,20 +55,23 @@ void Linker::HastenBits(const std::shared_ptr<Space>& space) {
   // One space at a time, or those of many that were recalled would crowd out the batches; its turn over, the next recall
   // that misses bits asks again.
   if (stopping_.load() || !space->index()->bits_due() || hastening_.exchange(true)) return;
-  SubmitBits(space);
+  SubmitBits(space, space->index()->bits_backlog());
 }
 
-void Linker::SubmitBits(const std::shared_ptr<Space>& space) noexcept {
+void Linker::SubmitBits(const std::shared_ptr<Space>& space, uint64_t missing) noexcept {
   // Shorter than a worker's turn.
-  constexpr uint32_t kTurn = 1024;
-  const auto make = [this, space] {
+  constexpr uint64_t kTurn = 1024;
+  const auto turn = static_cast<uint32_t>(std::min(kTurn, missing));
+  const auto make = [this, space, missing, turn] {
     uint32_t made = 0;
     try {
-      made = space->index()->MakeBits(kTurn);
+      made = space->index()->MakeBits(turn);
     } catch (const std::bad_alloc&) {
       // As when there is nothing to make.
     }
-    if (made == kTurn && !stopping_.load() && !space->dropped()) return SubmitBits(space);
+    if (made == turn && missing > turn && !stopping_.load() && !space->dropped()) {
+      return SubmitBits(space, missing - turn);
+    }
     hastening_.store(false);
   };
   try {

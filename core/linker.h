@@ -66,7 +66,8 @@ class Linker {
   // Gives up when there is no memory for it.
   void SubmitTurn(const std::shared_ptr<Space>& space);
   void GiveUp(Space& space, bool stalled);
-  void SubmitBits(const std::shared_ptr<Space>& space) noexcept;
+  // Of `missing` rows, in turns.
+  void SubmitBits(const std::shared_ptr<Space>& space, uint64_t missing) noexcept;
   void Release(Space& space);
   // Has another thread take part in the turn that is about to begin, where it would hold up nobody.
   void Invite(const std::shared_ptr<Space>& space, uint32_t turn);

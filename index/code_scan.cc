@@ -157,11 +157,11 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
     prune();
   };
 
-  // Most of what is promising at the beginning is not at the end. One block in 32 tells with which score about one and
-  // a half times as many as are kept will be found; where it does not, as with many that are dead, it begins anew.
-  constexpr uint32_t kSample = 32;
-  constexpr uint32_t kWorthSampling = 16;
-  if (std::isinf(least) && scope.end - scope.begin >= kWorthSampling * uint64_t{keep}) {
+  // Most of what is promising at the beginning is not at the end. One block in sixteen tells with which score about
+  // one and a half times as many as are kept will be found; where it does not, as with many that are dead or with the
+  // best in a few blocks, it begins anew. Fewer blocks would do so more often.
+  constexpr uint32_t kSample = 16;
+  if (std::isinf(least) && scope.end - scope.begin >= kSample * uint64_t{keep}) {
     std::vector<float> sample;
     sample.reserve((scope.end - scope.begin) / kSample + 2 * kScanRows);
     for (uint64_t at = scope.begin; at < scope.end; at += kSample * kScanRows) {
@@ -170,9 +170,11 @@ bool ScanBits(const CodeSlab& slab, const CodeQuery& query, const ScanScope& sco
       reaching(base, kAllScanRows);
       sample.insert(sample.end(), scores.begin(), scores.end());
     }
-    const size_t rank = std::min<size_t>(sample.size() - 1, keep / kSample * 3 / 2);
-    std::nth_element(sample.begin(), sample.begin() + static_cast<ptrdiff_t>(rank), sample.end(), std::greater<>());
-    floor = sample[rank];
+    const size_t rank = keep / kSample * 3 / 2;
+    if (rank < sample.size()) {
+      std::nth_element(sample.begin(), sample.begin() + static_cast<ptrdiff_t>(rank), sample.end(), std::greater<>());
+      floor = sample[rank];
+    }
   }
   collect();
   if (promising.size() < keep && floor > least) {

@@ -105,7 +105,7 @@ class CodedSpaceIndex final : public SpaceIndex {
   uint64_t link_backlog() const override;
   bool graph_due() const override { return link_backlog() != 0 || graph_.RebuildDue(live()); }
   bool bits_due() const override {
-    return bits_backlog() >= (graph_.exists() || slab_.bits_through() < kLongTail ? kLongTail : kShortRest);
+    return bits_backlog() >= (graph_.exists() || slab_.size() < kLongTail ? kLongTail : kShortRest);
   }
   uint64_t bits_backlog() const override {
     // In this order: bits are made of what has been seen to be there.

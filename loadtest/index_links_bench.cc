@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <random>
 #include <string>
@@ -50,8 +51,8 @@ Best Top10(Best all) {
 }
 
 struct Ours {
-  Ours(const CodeSlab& slab, const Setup& setup, uint32_t width)
-      : efc(width), micros(setup.threads), graph(slab, {.max_connections = setup.m, .ef_construction = width}) {}
+  Ours(const CodeSlab& slab, const Setup& setup, uint32_t width, uint32_t threads)
+      : efc(width), micros(threads), graph(slab, {.max_connections = setup.m, .ef_construction = width}) {}
 
   void Insert(uint32_t from, uint32_t end) {
     std::atomic<uint32_t> next{from};
@@ -67,11 +68,10 @@ struct Ours {
     }
   }
 
-  // What the threads would do with a core each.
+  // What the threads would do with a core each, however they shared the work.
   double Rate(uint32_t count) const {
-    double rate = 0;
-    for (const double used : micros) rate += count * 1e6 / static_cast<double>(micros.size()) / used;
-    return rate;
+    const double used = std::accumulate(micros.begin(), micros.end(), 0.0);
+    return count * 1e6 * static_cast<double>(micros.size()) / used;
   }
 
   const uint32_t efc;
@@ -101,7 +101,10 @@ class LinkBench {
     if (setup_.stock) stock.emplace(setup_.dimension, setup_.count, setup_.m, 200);
     double stock_micros = 0;
     std::deque<Ours> ours;
-    for (const uint32_t efc : setup_.efc) ours.emplace_back(slab_, setup_, efc);
+    for (const uint32_t efc : setup_.efc) {
+      ours.emplace_back(slab_, setup_, efc, 1);
+      if (setup_.threads > 1) ours.emplace_back(slab_, setup_, efc, setup_.threads);
+    }
     // In turns, for a machine shared with others has slow minutes; and not in many, for each begins with the other side in
     // the caches.
     const uint32_t turn = std::max(1u, setup_.count / kTurns);
@@ -154,7 +157,7 @@ class LinkBench {
 
   void Print(const Ours& ours) {
     const CodeGraph& graph = ours.graph;
-    PrintRow(fmt::format("ours, {}, {} thread(s)", ours.efc, setup_.threads), ours.Rate(setup_.count),
+    PrintRow(fmt::format("ours, {}, {} thread(s)", ours.efc, ours.micros.size()), ours.Rate(setup_.count),
              static_cast<double>(graph.resident_bytes()) / setup_.count, [&](std::span<const float> query, uint32_t ef) {
                auto walk = graph.Search(CodeQuery(slab_.coder(), query), ef, {.end = setup_.count, .visible = setup_.count});
                auto& found = walk->found;
